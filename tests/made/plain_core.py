@@ -1,7 +1,7 @@
 """Slow exchange with the rules of docs/exchange.md, in plain Python: lists, fractions, nothing incremental.
 
-Shares with the core only the numbers of commands' options. Prices stay on the YES scale, a side of the book is
-sorted when it is asked for, what orders may cost is found by filling them one after the other.
+Shares no code with the core. Prices stay on the YES scale, a side of the book is sorted when it is asked for,
+and the cash that orders may cost is found by filling them one after the other.
 """
 
 from fractions import Fraction
@@ -299,7 +299,7 @@ class PlainCore:
         rounds = (Fraction(order.cost(order.price), 10**6) / unit).denominator != 1
         return fee + unit if fee or rounds else Fraction(0)
 
-    def refusal(self, order, tif, group):
+    def refusal(self, order, tif, group):  # noqa: PLR0911 - one line a reason, as the exchange tells them
         market, account = order.market, order.account
         resting = tif == "good_till_canceled"
         if (order.reduce_only and tif != "immediate_or_cancel") or (order.post_only and not resting):
@@ -422,7 +422,7 @@ class PlainCore:
         self.tell_order("CHANGE", order, cut, "OK")
         return answer | {"reduced": cut, "left": left}
 
-    def amend(self, account, number, market, side, price, count, expiry, client):
+    def amend(self, account, number, market, side, price, count, expiry, client):  # noqa: PLR0911
         order = self.mine(account, number)
         if order is None:
             return self.answer("ORDER_NOT_FOUND")

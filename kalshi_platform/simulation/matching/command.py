@@ -3,11 +3,11 @@
 ``account`` of NONE is the exchange itself, which alone may change a status or settle.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from kalshi_platform.simulation.matching.records import NEVER_NS, NONE
+from kalshi_platform.simulation.matching.records import NEVER_NS, NONE, new_records
 
 (
     SUBMIT, CANCEL, AMEND, DECREASE_BY, DECREASE_TO, CANCEL_ALL,
@@ -20,7 +20,7 @@ GTC, IOC, FOK = np.arange(3)
 #: Codes of ``time_in_force``.
 TIF_CODES: Final = {"good_till_canceled": GTC, "immediate_or_cancel": IOC, "fill_or_kill": FOK}
 POST_ONLY, REDUCE_ONLY, CANCEL_ON_PAUSE = np.array([1, 2, 4])
-NO_FLAGS: Final = np.int64(0)
+NO_FLAGS: Final[Any] = np.int64(0)
 
 COMMAND_DTYPE: Final = np.dtype(
     [
@@ -33,7 +33,10 @@ COMMAND_DTYPE: Final = np.dtype(
         ("amount_e6", "i8"),  # DEPOSIT (negative = paid out), TRANSFER
         ("op", "i8"),
         ("account", "i8"),
-        ("market", "i8"),  # CANCEL: NONE = any. DEPOSIT, SHARD_STATUS, GROUP_CREATE: the shard; TRANSFER: from this shard
+        (
+            "market",
+            "i8",
+        ),  # CANCEL: NONE = any. DEPOSIT, SHARD_STATUS, GROUP_CREATE: the shard; TRANSFER: from this shard
         ("price_e4", "i8"),  # YES scale; SETTLE: payment of one YES; TRANSFER: to this shard
         ("status", "i8"),
         ("side", "i8"),
@@ -56,7 +59,7 @@ ANSWER_DTYPE: Final = np.dtype(
 
 def new_commands(n: int) -> np.ndarray:
     """Records (n,) of commands that wait and have no options."""
-    commands = np.zeros(n, COMMAND_DTYPE).view(np.recarray)
+    commands = new_records(n, COMMAND_DTYPE)
     commands["op"] = WAIT
     commands["order_id"] = commands["group_id"] = NONE
     commands["account"] = commands["market"] = NONE
@@ -66,4 +69,4 @@ def new_commands(n: int) -> np.ndarray:
 
 def new_answers(n: int) -> np.ndarray:
     """Records (n,) of answers."""
-    return np.zeros(n, ANSWER_DTYPE).view(np.recarray)
+    return new_records(n, ANSWER_DTYPE)

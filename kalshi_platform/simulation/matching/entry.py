@@ -1,7 +1,8 @@
 """Entry of an order: what the exchange refuses, then the meeting with the book, then rest or cancel.
 
-FOK         met its own account's order within its size it is treated as IOC, as the exchange has it. Fills
-            are never rolled back: a maker that cannot pay, or the order's own group, can leave it part filled.
+FOK         an order that meets one of its own account within its size is treated as IOC, as the exchange
+            has it. Fills are never rolled back: a maker that cannot pay, or the order's own group, can leave
+            a FOK filled in part.
 Reduce-only the size is cut to what closes the position; the cut is cancelled with REDUCE_ONLY_CANCEL.
 Balance     the order must be payable at its limit in full, with fees, also an IOC.
 """

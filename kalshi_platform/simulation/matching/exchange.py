@@ -1,7 +1,7 @@
 """The matching core for Python: one method a command, numbers in the house's units, the tape as an array.
 
-Use        tests, and a server that answers as the exchange does. Agents in numba fill command records and call
-           ``execute.execute`` themselves, or hand many to ``SimulatedExchange.run``.
+Use        tests, and a server that answers as the exchange does. Agents in numba fill command records and
+           call ``execute.execute`` themselves, or hand many to ``SimulatedExchange.run``.
 Numbers    orders and groups are the core's; a caller keeps its own strings beside them (``client`` is a tag
            that comes back on the tape).
 """
@@ -67,7 +67,8 @@ class SimulatedExchange:
         self.core: Core = new_core(sizes._replace(markets=len(markets), matches=max(sizes.matches, 1)))
         self.core.state["decrease_keeps_place"] = int(decrease_keeps_place)
         self.core.state["reprice_keeps_place"] = int(reprice_keeps_place)
-        self._command, self._answer = command.new_commands(1), command.new_answers(1)
+        self._blank = command.new_commands(1)
+        self._command, self._answer = self._blank.copy(), command.new_answers(1)
         for market, spec in enumerate(markets):
             shard = shards[market] if shards else 0
             if not 0 <= shard < sizes.shards:
@@ -98,7 +99,7 @@ class SimulatedExchange:
         )  # fmt: skip
 
     def cancel(self, account: int, order_id: int, *, market: int = NONE, at_ns: int = 0) -> CoreAnswer:
-        """Cancel an order; with its market the answer after the close is MARKET_INACTIVE, as the exchange's."""
+        """Cancel an order; with its market told, the answer after the close is MARKET_INACTIVE."""
         return self._do(command.CANCEL, at_ns, account=account, order_id=order_id, market=market)
 
     def cancel_all(self, account: int, at_ns: int = 0) -> CoreAnswer:
@@ -119,7 +120,13 @@ class SimulatedExchange:
         )  # fmt: skip
 
     def decrease(
-        self, account: int, order_id: int, *, by_e2: int | None = None, to_e2: int | None = None, at_ns: int = 0
+        self,
+        account: int,
+        order_id: int,
+        *,
+        by_e2: int | None = None,
+        to_e2: int | None = None,
+        at_ns: int = 0,
     ) -> CoreAnswer:
         """Make an order smaller, by or to a size."""
         if (by_e2 is None) == (to_e2 is None):
@@ -203,7 +210,9 @@ class SimulatedExchange:
     def set_balance_unit(self, account: int, unit_e6: int) -> None:
         """Set the smallest step of an account's balance: 100 of a direct member, 10,000 of another."""
         if not 0 <= account < self.core.units.size or unit_e6 not in (1, 100, 10_000):
-            raise ContractError(f"account {account} cannot have a balance in steps of {unit_e6} (1e-6 dollar)")
+            raise ContractError(
+                f"account {account} cannot have a balance in steps of {unit_e6} (1e-6 dollar)"
+            )
         self.core.units[account] = unit_e6
 
     def settle(self, market: int, value_e4: int, at_ns: int = 0) -> CoreAnswer:
@@ -217,7 +226,7 @@ class SimulatedExchange:
     # Reading
 
     def run(self, commands: np.ndarray, answers: np.ndarray) -> int:
-        """Do command records (``command.new_commands``) in order; returns how many before the tape was full."""
+        """Do command records (``new_commands``) in order; returns how many before the tape was full."""
         if commands.dtype != command.COMMAND_DTYPE or answers.dtype != command.ANSWER_DTYPE:
             raise ContractError("run takes records of COMMAND_DTYPE and ANSWER_DTYPE")
         if answers.size < commands.size:
@@ -256,13 +265,15 @@ class SimulatedExchange:
 
     def _do(self, op: int, at_ns: int, **fields: Any) -> CoreAnswer:
         record = self._command
-        record[:] = command.new_commands(1)
+        record[:] = self._blank
         record["op"], record["time_ns"] = op, at_ns
         for name, value in fields.items():
             try:
                 record[name] = value
             except (OverflowError, TypeError, ValueError):
-                raise ContractError(f"{name} {value!r} is no whole number of a size the exchange knows") from None
+                raise ContractError(
+                    f"{name} {value!r} is no whole number of a size the exchange knows"
+                ) from None
         execute.execute_all(self.core, record, self._answer)
         told = self._answer[0]
         return CoreAnswer(

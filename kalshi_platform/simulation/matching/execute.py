@@ -8,13 +8,15 @@ from typing import Any
 from kalshi_platform.domain.compiled import inner_kernel, kernel
 from kalshi_platform.simulation.matching import (
     changes,
-    command as c,
     entry,
     groups,
     lifecycle,
     money,
     reasons,
     tape,
+)
+from kalshi_platform.simulation.matching import (
+    command as c,
 )
 from kalshi_platform.simulation.matching.records import FULL_PAUSE, NONE
 

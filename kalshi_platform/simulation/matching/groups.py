@@ -39,7 +39,7 @@ def is_limit(limit_e2: int) -> bool:
 
 @inner_kernel
 def tell_group(core: Any, slot: int, what: int) -> None:
-    """Write a row about a group: its number in ``order_id``, its limit in ``qty``, its matches in ``left``."""
+    """Write a row about a group: number in ``order_id``, limit in ``qty``, matches in ``left``."""
     group = core.groups[slot]
     row = core.tape[tape.new_row(core, tape.GROUP, NONE, group.account)]
     row.order_id = group.group_id

@@ -82,7 +82,10 @@ def _run_timers(core: Any) -> None:
 
 @inner_kernel
 def advance(core: Any, now_ns: int) -> None:
-    """Let the clock come to ``now_ns``; a time gone by changes nothing. At one instant orders expire first."""
+    """Let the clock come to ``now_ns``; a time gone by changes nothing.
+
+    At one instant orders expire before markets close.
+    """
     state = core.state[0]
     while True:
         expiry = next_expiry_ns(core)

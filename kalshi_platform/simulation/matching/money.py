@@ -1,11 +1,12 @@
 """Cash that comes, goes and moves between shards, and the settlement of a market.
 
-Conservation  on each shard: cash of all accounts + a dollar for each open contract + fees taken = cash paid in.
+Conservation  on each shard cash of all accounts + a dollar for each open contract + fees taken = cash paid
+              in.
 Settlement    a YES gets the settlement value, a NO the rest of the dollar, exactly; there is no fee.
 Unconfirmed   the exchange may round the payout of a scalar market to its balance precision.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import lifecycle, tape
@@ -17,8 +18,8 @@ from kalshi_platform.simulation.matching.reasons import (
 )
 from kalshi_platform.simulation.matching.records import CLOSED, DOLLAR_E4, FINALIZED, NONE
 
-#: Most cash of one deposit: a billion dollars.
-MAX_AMOUNT_E6 = 10**15
+#: Most cash that may lie on a shard, a trillion dollars: no sum of it then leaves 64 bits.
+MAX_CASH_E6: Final = 10**18
 
 
 @inner_kernel
@@ -38,7 +39,7 @@ def free_cash_e6(core: Any, account: int, shard: int) -> int:
 @inner_kernel
 def deposit(core: Any, account: int, shard: int, amount_e6: int) -> int:
     """Pay cash in, or free cash out where the amount is negative."""
-    if amount_e6 == 0 or not -MAX_AMOUNT_E6 <= amount_e6 <= MAX_AMOUNT_E6:
+    if amount_e6 == 0 or not -MAX_CASH_E6 <= amount_e6 <= MAX_CASH_E6 - core.shards[shard].paid_in_e6:
         return INVALID_AMOUNT
     if free_cash_e6(core, account, shard) + amount_e6 < 0:
         return INSUFFICIENT_BALANCE
@@ -49,10 +50,12 @@ def deposit(core: Any, account: int, shard: int, amount_e6: int) -> int:
 @inner_kernel
 def transfer(core: Any, account: int, source: int, target: int, amount_e6: int) -> int:
     """Move free cash of an account from one shard to another."""
-    if source == target or not 0 < amount_e6 <= MAX_AMOUNT_E6:
+    if source == target or amount_e6 <= 0:
         return INVALID_AMOUNT
     if free_cash_e6(core, account, source) < amount_e6:
         return INSUFFICIENT_BALANCE
+    if core.shards[target].paid_in_e6 > MAX_CASH_E6 - amount_e6:
+        return INVALID_AMOUNT
     _pay(core, account, source, -amount_e6)
     _pay(core, account, target, amount_e6)
     return OK

@@ -11,18 +11,18 @@ Numbers    64 bits, constants too (np.int64): numba compiles a kernel anew for e
 Units      price 1e-4 dollar, size 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 #: No order, no level, no group.
-NONE: Final = np.int64(-1)
+NONE: Final[Any] = np.int64(-1)
 BID, ASK = np.arange(2)
-DOLLAR_E4: Final = np.int64(10_000)
+DOLLAR_E4: Final[Any] = np.int64(10_000)
 #: Own prices 0..10,000.
 N_PRICES: Final = 10_001
 #: A time that never comes.
-NEVER_NS: Final = np.int64(2**62)
+NEVER_NS: Final[Any] = np.int64(2**62)
 #: Occupied prices are bits of words of this many bits.
 WORD_BITS: Final = 32
 MAX_BANDS: Final = 16
@@ -181,24 +181,24 @@ def new_core(sizes: Sizes) -> Core:
     words = -(-N_PRICES // WORD_BITS)
     n_tape = max(sizes.tape_rows, 2 * (2 * c + a + 2 * m + g + 16))  # twice what one command may write
     core = Core(
-        state=_records(1, STATE_DTYPE),
-        shards=_records(sizes.shards, SHARD_DTYPE),
-        markets=_records(m, MARKET_DTYPE),
-        bands=_records((m, MAX_BANDS), BAND_DTYPE),
+        state=new_records(1, STATE_DTYPE),
+        shards=new_records(sizes.shards, SHARD_DTYPE),
+        markets=new_records(m, MARKET_DTYPE),
+        bands=new_records((m, MAX_BANDS), BAND_DTYPE),
         depth=np.zeros((m, 2, N_PRICES), "i8"),
         occupied=np.zeros((m, 2, words), "i8"),
         best=np.full((m, 2), NONE, "i8"),
-        queues=_records((m, 2, N_PRICES), ENDS_DTYPE),
-        orders=_records(c, ORDER_DTYPE),
+        queues=new_records((m, 2, N_PRICES), ENDS_DTYPE),
+        orders=new_records(c, ORDER_DTYPE),
         free=np.arange(c, dtype="i8")[::-1].copy(),
         heap=np.zeros(c, "i8"),
         units=np.full(a, 100, "i8"),
-        wallets=_records((a, sizes.shards), WALLET_DTYPE),
-        holdings=_records((a, m), HOLDING_DTYPE),
-        working=_records((a, m, 2), WORKING_DTYPE),
-        groups=_records(g, GROUP_DTYPE),
-        matches=_records((g, sizes.matches), MATCH_DTYPE),
-        tape=_records(n_tape, TAPE_DTYPE),
+        wallets=new_records((a, sizes.shards), WALLET_DTYPE),
+        holdings=new_records((a, m), HOLDING_DTYPE),
+        working=new_records((a, m, 2), WORKING_DTYPE),
+        groups=new_records(g, GROUP_DTYPE),
+        matches=new_records((g, sizes.matches), MATCH_DTYPE),
+        tape=new_records(n_tape, TAPE_DTYPE),
     )
     core.queues["head"] = core.queues["tail"] = NONE
     core.orders["order_id"] = core.groups["group_id"] = NONE
@@ -210,6 +210,9 @@ def new_core(sizes: Sizes) -> Core:
     return core
 
 
-def _records(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Zeroed records; a recarray gives plain Python the attribute access that kernels have."""
-    return np.zeros(shape, dtype).view(np.recarray)
+def new_records(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeroed records whose fields are attributes in plain Python too.
+
+    They are no recarray: numba looks twice as long at one when a kernel is called.
+    """
+    return np.asarray(np.zeros(shape, dtype).view(np.recarray))
