@@ -83,7 +83,7 @@ class PlainCore:
         one = Fraction(order.cost(order.price), 10**6)  # cost of 0.01 contract
         if order.qty == 0 or (maker == 0 and (one / unit).denominator == 1):
             return Fraction(0)
-        return self.model_fee(order.market, order.price, order.qty, True) + unit
+        return self.model_fee(order.market, order.price, order.qty, True) + max(unit - order.pool, 0)
 
     def reserved_market(self, account, market, orders, position):
         """Most dollars that ``orders``, filled side by side, can take out of the account, and their holds."""
@@ -184,15 +184,15 @@ class PlainCore:
         pool = order.pool + rounding
         rebate = floor(min(pool, fee + rounding) / unit) * unit
         mine = [o for o in self.orders if o.account == order.account and o.market == order.market]
-        before = order.qty
+        before = order.qty, order.pool
         if maker:
-            order.qty -= qty
+            order.qty, order.pool = order.qty - qty, pool - rebate
         shard = self.markets[order.market]["shard"]
         free = self.free(
             order.account, shard, market=order.market, orders=[o for o in mine if o.qty],
             position=position + sign * qty,
         )  # fmt: skip
-        order.qty = before
+        order.qty, order.pool = before
         return aligned + rebate, fee + rounding - rebate, pool - rebate, free + aligned + rebate
 
     def book_fill(self, order, qty, change, fee, pool):

@@ -36,15 +36,16 @@ def reserve_e6(position_e2: int, side: int, qty_e2: int, cost_e6: int) -> int:
 
 
 @inner_kernel
-def hold_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int) -> int:
+def hold_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int, pool_e6: int) -> int:
     """Cash held for the fees of an order of ``qty_e2`` that rests: the maker fee and one step of the balance.
 
-    The step is held only where a fill can fall between two steps.
+    The step is held only where a fill can fall between two steps, and less what the order's accumulator
+    ``pool_e6`` has taken of it already.
     """
     rate, unit = core.markets[market].maker_rate_e6, core.units[account]
     if qty_e2 == 0 or (rate == 0 and own_e4 % unit == 0):
         return 0
-    return model_fee_e6(rate, own_e4, qty_e2) + unit
+    return model_fee_e6(rate, own_e4, qty_e2) + max(unit - pool_e6, 0)
 
 
 @inner_kernel
@@ -103,7 +104,7 @@ def change_working(core: Any, slot: int, change_e2: int) -> None:
     work = core.working[account, market, order.side]
     work.qty_e2 += change_e2
     work.cost_e6 += change_e2 * order.own_e4
-    hold = hold_e6(core, account, market, order.own_e4, order.qty_e2)
+    hold = hold_e6(core, account, market, order.own_e4, order.qty_e2, order.pool_e6)
     core.holdings[account, market].hold_e6 += hold - order.hold_e6
     order.hold_e6 = hold
     _reserve_anew(core, account, market)
@@ -130,7 +131,8 @@ def fill_terms(core: Any, slot: int, own_e4: int, qty_e2: int, rests: int) -> tu
         if rests == RESTS and s == side:
             qty -= qty_e2
             cost -= own_e4 * qty_e2
-            needed += hold_e6(core, account, market, own_e4, order.qty_e2 - qty_e2) - order.hold_e6
+            left = order.qty_e2 - qty_e2
+            needed += hold_e6(core, account, market, own_e4, left, pool) - order.hold_e6
         needed += reserve_e6(position, s, qty, cost)
     wallet = core.wallets[account, spec.shard]
     free = wallet.cash_e6 + change - (wallet.reserved_e6 - holding.reserved_e6 + needed)

@@ -120,7 +120,7 @@ def _amend_refusal(core: Any, command: Any, slot: int, own_e4: int, left_e2: int
     if left_e2 <= 0 or left_e2 > MAX_QTY_E2:
         return INVALID_ORDER_SIZE
     crosses = moves and book.crosses(core, market, side, own_e4)
-    if crosses and (order.flags & POST_ONLY) != 0:
+    if crosses and (order.options & POST_ONLY) != 0:
         return POST_ONLY_CROSS
     more = left_e2 - order.qty_e2
     if more > 0 and not entry.within_limit(core, account, market, side, more):
@@ -129,7 +129,7 @@ def _amend_refusal(core: Any, command: Any, slot: int, own_e4: int, left_e2: int
     if crosses:
         fee = accounts.taker_bound_e6(core, account, market, own_e4, left_e2)
     else:
-        fee = accounts.hold_e6(core, account, market, own_e4, left_e2)
+        fee = accounts.hold_e6(core, account, market, own_e4, left_e2, order.pool_e6)
     if not moves and more <= 0:
         return OK
     free = accounts.free_with_e6(core, account, market, side, more, cost, fee - order.hold_e6)

@@ -42,7 +42,7 @@ COMMAND_DTYPE: Final = np.dtype(
         ("side", "i8"),
         ("tif", "i8"),
         ("stp", "i8"),
-        ("flags", "i8"),
+        ("options", "i8"),
     ],
 )
 ANSWER_DTYPE: Final = np.dtype(

@@ -88,12 +88,12 @@ def within_limit(core: Any, account: int, market: int, side: int, more_e2: int) 
 def _form(core: Any, command: Any) -> int:
     """OK where the command is an order that the exchange could take, else the reason."""
     rests = command.tif == GTC
-    options = command.tif < GTC or command.tif > FOK or command.side < BID or command.side > ASK
-    options = options or command.stp < meeting.TAKER_AT_CROSS or command.stp > meeting.MAKER
-    options = options or ((command.flags & REDUCE_ONLY) != 0 and command.tif != IOC)
-    options = options or ((command.flags & POST_ONLY) != 0 and not rests)
+    wrong = command.tif < GTC or command.tif > FOK or command.side < BID or command.side > ASK
+    wrong = wrong or command.stp < meeting.TAKER_AT_CROSS or command.stp > meeting.MAKER
+    wrong = wrong or ((command.options & REDUCE_ONLY) != 0 and command.tif != IOC)
+    wrong = wrong or ((command.options & POST_ONLY) != 0 and not rests)
     expires = command.expiry_ns != NEVER_NS
-    if options or (expires and (not rests or command.expiry_ns <= core.state[0].now_ns)):
+    if wrong or (expires and (not rests or command.expiry_ns <= core.state[0].now_ns)):
         return INVALID_ORDER
     if not on_grid(core, command.market, command.price_e4):
         return INVALID_PRICE
@@ -111,9 +111,9 @@ def _refusal(core: Any, command: Any, own_e4: int, group: int) -> int:
             return ORDER_GROUP_NOT_FOUND
         if core.groups[group].triggered == 1:
             return EXCEEDED_ORDER_GROUP_RISK_LIMIT
-    if (command.flags & POST_ONLY) != 0 and book.crosses(core, market, side, own_e4):
+    if (command.options & POST_ONLY) != 0 and book.crosses(core, market, side, own_e4):
         return POST_ONLY_CROSS
-    if (command.flags & REDUCE_ONLY) != 0:
+    if (command.options & REDUCE_ONLY) != 0:
         qty = accounts.closes_e2(core.holdings[account, market].position_e2, side, qty)
     if not within_limit(core, account, market, side, qty):
         return EXCEEDED_PER_MARKET_RISK_LIMIT
@@ -150,7 +150,7 @@ def place(core: Any, slot: int, tif: int, answer: Any) -> None:
 def _can_rest(core: Any, slot: int) -> bool:
     """True where the account can reserve for what is left of an order that was filled in part."""
     order = core.orders[slot]
-    hold = accounts.hold_e6(core, order.account, order.market, order.own_e4, order.qty_e2)
+    hold = accounts.hold_e6(core, order.account, order.market, order.own_e4, order.qty_e2, order.pool_e6)
     cost = order.qty_e2 * order.own_e4
     free = accounts.free_with_e6(core, order.account, order.market, order.side, order.qty_e2, cost, hold)
     return free >= 0
@@ -180,7 +180,7 @@ def submit(core: Any, command: Any, answer: Any) -> int:
     order.group = group
     order.side = command.side
     order.stp = command.stp
-    order.flags = command.flags
+    order.options = command.options
     if command.tif == FOK:
         found, is_own = meeting.volume_e2(core, slot, command.qty_e2)
         if found < command.qty_e2 and not is_own:
@@ -190,7 +190,7 @@ def submit(core: Any, command: Any, answer: Any) -> int:
     tape.tell_order(core, tape.ACK, slot, command.qty_e2, OK)
     if command.expiry_ns != NEVER_NS:
         orders.set_expiry(core, slot, command.expiry_ns)
-    if (command.flags & REDUCE_ONLY) != 0:
+    if (command.options & REDUCE_ONLY) != 0:
         position = core.holdings[command.account, command.market].position_e2
         keep = accounts.closes_e2(position, command.side, command.qty_e2)
         if _cut(core, slot, keep, answer) == 0:

@@ -89,13 +89,13 @@ class SimulatedExchange:
         group_id: int = NONE, expiry_ns: int = NEVER_NS, client: int = 0, at_ns: int = 0,
     ) -> CoreAnswer:  # fmt: skip
         """Send a new order, as POST /portfolio/events/orders does."""
-        flags = command.POST_ONLY * post_only + command.REDUCE_ONLY * reduce_only
+        options = command.POST_ONLY * post_only + command.REDUCE_ONLY * reduce_only
         return self._do(
             command.SUBMIT, at_ns, account=account, market=market, price_e4=price_e4, qty_e2=qty_e2,
             side=_code(SIDE_CODES, "side", side), client=client, group_id=group_id, expiry_ns=expiry_ns,
             tif=_code(command.TIF_CODES, "time_in_force", time_in_force),
             stp=_code(meeting.STP_CODES, "self_trade_prevention_type", self_trade_prevention),
-            flags=flags + command.CANCEL_ON_PAUSE * cancel_on_pause,
+            options=options + command.CANCEL_ON_PAUSE * cancel_on_pause,
         )  # fmt: skip
 
     def cancel(self, account: int, order_id: int, *, market: int = NONE, at_ns: int = 0) -> CoreAnswer:
@@ -192,7 +192,11 @@ class SimulatedExchange:
         return self._do(command.MARKET_GRID, at_ns, market=market)
 
     def set_fees(self, market: int, terms: FeeTerms, at_ns: int = 0) -> CoreAnswer:
-        """Change the fees of a market's fills from now on."""
+        """Change the fees of a market's fills from now on.
+
+        What resting orders hold for fees follows when each next changes; a fill that cannot be paid does not
+        happen (MARGIN_CANCEL).
+        """
         self._known_market(market)
         self.wait(at_ns)
         spec = self.core.markets[market]

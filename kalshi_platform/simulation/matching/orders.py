@@ -131,7 +131,7 @@ def cancel_where(core: Any, account: int, group: int, shard: int, flags: int, re
     n = 0
     for slot in range(core.state[0].n_used):
         order = core.orders[slot]
-        if order.rests == 0 or (order.flags & flags) != flags:
+        if order.rests == 0 or (order.options & flags) != flags:
             continue
         if account not in (NONE, order.account) or group not in (NONE, order.group):
             continue

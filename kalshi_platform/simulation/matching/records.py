@@ -69,7 +69,7 @@ ORDER_DTYPE: Final = np.dtype(
         ("younger", "i8"),
         ("side", "i8"),
         ("stp", "i8"),
-        ("flags", "i8"),
+        ("options", "i8"),
         ("rests", "i8"),  # 1 = in the book; 0 while it arrives
     ],
 )

@@ -93,7 +93,9 @@ def test_a_maker_that_cannot_pay_the_rounding_is_cancelled_and_the_next_one_fill
     assert held == 433_700 + 100  # and one step of the balance, because 0.004337 lies between two
     x.deposit(0, held - cash_e6(x, 0)[0])
     x.read_tape()
-    for _ in range(3):  # each bite of 0.01 contract costs 0.0044 instead of 0.004337
+    # each bite of 0.01 contract costs 0.0044 instead of 0.004337: the step that was held pays the first one's
+    # rounding and not the second's
+    for _ in range(3):
         x.submit(2, 0, "ask", 4_337, 1)
     rows = told(x)
     assert ("CANCEL", poor, 99, "MARGIN_CANCEL") in rows
