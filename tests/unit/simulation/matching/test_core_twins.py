@@ -1,8 +1,8 @@
 """The core beside a slow exchange that shares no code with it: every answer, row, book and account is equal.
 
-``Twins.check`` also asks after each command what must hold whatever the rules: queues add up to the depth,
-no book crossed, positions of a market add up to nothing, cash at least what is reserved, and on each shard cash +
-a dollar a pair + fees = cash paid in.
+``Twins.check`` also asks after each command what must hold whatever the rules: queues add up to the depth, no
+book is crossed, the positions of a market add up to nothing, cash is at least what is reserved, and on each
+shard cash + a dollar a pair + fees = cash paid in.
 """
 
 import os

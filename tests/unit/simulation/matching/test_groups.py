@@ -103,7 +103,7 @@ def test_more_matches_than_the_ring_holds_trigger_rather_too_early():
     for second in (1, 6, 11, 17):
         hit(x, 200, at_ns=second * SECOND_NS)
     assert len(x.open_orders(0)) == 1
-    # at 21.5 s the match of 6 s has left, which makes 600; but the ring has room for two and counts it with the
-    # third, of 11 s
+    # at 21.5 s the match of 6 s has left, which makes 600; but the ring has room for two and counts it with
+    # the third, of 11 s
     hit(x, 200, at_ns=21 * SECOND_NS + SECOND_NS // 2)
     assert x.open_orders(0) == []
