@@ -13,18 +13,14 @@ import numpy as np
 OK: Final[Any] = np.int64(0)
 
 # Refusals of the exchange.
-INVALID_ORDER: Final[Any] = np.int64(
-    1
-)  # options that exclude each other, an unknown side or time in force, an old expiry
+INVALID_ORDER: Final[Any] = np.int64(1)  # options that exclude each other, an unknown side, an old expiry
 INVALID_PRICE: Final[Any] = np.int64(2)  # off the market's bands, or not strictly between 0 and 1 dollar
 INVALID_ORDER_SIZE: Final[Any] = np.int64(3)
 POST_ONLY_CROSS: Final[Any] = np.int64(4)
 INSUFFICIENT_BALANCE: Final[Any] = np.int64(5)
 FOK_INSUFFICIENT_VOLUME: Final[Any] = np.int64(6)
 EXCEEDED_PER_MARKET_RISK_LIMIT: Final[Any] = np.int64(7)
-EXCEEDED_ORDER_GROUP_RISK_LIMIT: Final[Any] = np.int64(
-    8
-)  # the group is triggered; also the reason of its cancels
+EXCEEDED_ORDER_GROUP_RISK_LIMIT: Final[Any] = np.int64(8)  # the group is triggered; also of its cancels
 EXCHANGE_PAUSED: Final[Any] = np.int64(9)
 TRADING_PAUSED: Final[Any] = np.int64(10)
 MARKET_INACTIVE: Final[Any] = np.int64(11)
@@ -61,7 +57,9 @@ NAMES: Final[dict[int, str]] = {
 #: First code that is none of the exchange's.
 OURS: Final = 60
 
-#: Code of the flat REST error body, and its ``details`` where it has any.
+#: Code of the flat REST error body, and its ``details`` where it has any. Seen in the exchange's documents or
+#: answers: invalid_order, invalid_order_size, available_balance_too_low, order_side_mismatch,
+#: order_ticker_mismatch, MARKET_INACTIVE and the details of a post-only cross; the others are assumed.
 API_CODES: Final[dict[np.int64, tuple[str, str]]] = {
     INVALID_ORDER: ("invalid_order", ""),
     INVALID_PRICE: ("invalid_order", "invalid price"),
