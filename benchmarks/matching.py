@@ -41,8 +41,8 @@ class Message(NamedTuple):
 def messages(n: int) -> list[Message]:
     """A book of some hundred orders around 50 cents, where trades stay within 48 to 52.
 
-    Only orders farther out are cancelled: nanobook 0.19.2 keeps a cancelled order where the front of its queue
-    was filled before (tests/unit/simulation/matching/test_independent_matcher.py), and may then loop for ever.
+    Only orders farther out are cancelled: nanobook 0.19.2 keeps a cancelled order where the front of its
+    queue was filled before, and may then loop for ever (test_independent_matcher.py).
     """
     rng = random.Random(7)
     out: list[Message] = []

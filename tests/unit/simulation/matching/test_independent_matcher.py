@@ -2,9 +2,9 @@
 
 The same are price-time priority, limit, IOC and FOK orders, and cancels. nanobook knows no accounts, so one
 account buys and another sells.
-Its fault  after a fill has emptied the front of a queue, nanobook 0.19.2 answers a cancel there with success and
-           keeps the order (``test_the_peer_...``); a later order at that price can then loop for ever. So
-           cancels are compared at prices that have not traded.
+Its fault  after a fill has emptied the front of a queue, nanobook 0.19.2 answers a cancel there with success
+           and keeps the order (``test_the_peer_...``); a later order at that price can then loop for ever.
+           So cancels are compared at prices that have not traded.
 """
 
 import random
