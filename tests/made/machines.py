@@ -60,8 +60,10 @@ class Machine:
         self.log = folder / "machine.log"
         self._disk = folder / "disk"
         self._disk.mkdir(parents=True)
+        programs = str(Path(sys.executable).parent)  # as in a shell that has activated the environment
         self.environ = {
-            **{name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ},
+            **{name: os.environ[name] for name in ("LANG", "OMP_NUM_THREADS") if name in os.environ},
+            "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
             "HOME": HOME,
             "TMPDIR": "/tmp",
             "KALSHI_PLATFORM_HOME": f"{HOME}/platform",

@@ -2,8 +2,10 @@
 
 import fnmatch
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import requires
@@ -127,7 +129,26 @@ def test_what_torch_imports_is_installed_beside_it():
         if r.marker is None or r.marker.evaluate({"extra": ""})
     }
     left_out = {name for name in asked - listed if not name.startswith(("nvidia", "cuda", "triton"))}
-    assert left_out == {"sympy", "networkx"}
+    assert left_out == {"networkx"}
+
+
+def test_a_replica_traces_its_network_without_what_the_image_leaves_out():
+    code = """
+import sys
+sys.modules["networkx"] = None
+from made.networks import spec_of
+from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.serving.inference.graphs import decide_script, encode_script
+network = PolicyNetwork(spec_of("moderate"))
+encode_script(network), decide_script(network)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_both_images_begin_with_the_same_layers_and_neither_is_built_without_its_commit():
