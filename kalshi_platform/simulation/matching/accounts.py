@@ -12,14 +12,13 @@ Unconfirmed  how the exchange reserves for sells beyond the position. Cross-mark
 
 from typing import Any
 
-import numpy as np
-
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.simulation.matching.codes import codes
 from kalshi_platform.simulation.matching.records import ASK, BID
 
 #: Parts of an order in a fill.
-ARRIVES, RESTS = np.arange(2)
+ARRIVES, RESTS = codes(2)
 
 
 @inner_kernel

@@ -13,6 +13,7 @@ from typing import Any
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import accounts, book, entry, orders, tape
 from kalshi_platform.simulation.matching.command import DECREASE_BY, GTC, NO_FLAGS, POST_ONLY
+from kalshi_platform.simulation.matching.expiry import set_expiry
 from kalshi_platform.simulation.matching.reasons import (
     DECREASE_CANCEL,
     EXCEEDED_PER_MARKET_RISK_LIMIT,
@@ -159,7 +160,7 @@ def amend(core: Any, command: Any, answer: Any) -> int:
     if command.client != 0:
         order.client = command.client
     if command.expiry_ns != NONE:
-        orders.set_expiry(core, slot, command.expiry_ns)
+        set_expiry(core, slot, command.expiry_ns)
     if own != order.own_e4:
         _reprice(core, slot, own, left, answer)
         return OK

@@ -7,20 +7,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.simulation.matching.codes import code, codes
 from kalshi_platform.simulation.matching.records import NEVER_NS, NONE, new_records
 
 (
     SUBMIT, CANCEL, AMEND, DECREASE_BY, DECREASE_TO, CANCEL_ALL,
     GROUP_CREATE, GROUP_LIMIT, GROUP_RESET, GROUP_TRIGGER, GROUP_DELETE,
     DEPOSIT, TRANSFER, MARKET_STATUS, MARKET_CLOSE_AT, MARKET_GRID, MARKET_FEES, SHARD_STATUS, SETTLE, WAIT,
-) = np.arange(20)  # fmt: skip
+) = codes(20)  # fmt: skip
 N_OPS: Final = 20
 
-GTC, IOC, FOK = np.arange(3)
+GTC, IOC, FOK = codes(3)
 #: Codes of ``time_in_force``.
 TIF_CODES: Final = {"good_till_canceled": GTC, "immediate_or_cancel": IOC, "fill_or_kill": FOK}
-POST_ONLY, REDUCE_ONLY, CANCEL_ON_PAUSE = np.array([1, 2, 4])
-NO_FLAGS: Final[Any] = np.int64(0)
+POST_ONLY, REDUCE_ONLY, CANCEL_ON_PAUSE = code(1), code(2), code(4)
+NO_FLAGS: Final[Any] = code(0)
 
 COMMAND_DTYPE: Final = np.dtype(
     [

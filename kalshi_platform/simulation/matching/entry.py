@@ -12,6 +12,7 @@ from typing import Any
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import accounts, book, groups, meeting, orders, tape
 from kalshi_platform.simulation.matching.command import FOK, GTC, IOC, POST_ONLY, REDUCE_ONLY
+from kalshi_platform.simulation.matching.expiry import set_expiry
 from kalshi_platform.simulation.matching.reasons import (
     CORE_FULL,
     EXCEEDED_ORDER_GROUP_RISK_LIMIT,
@@ -189,7 +190,7 @@ def submit(core: Any, command: Any, answer: Any) -> int:
     answer.order_id = order.order_id
     tape.tell_order(core, tape.ACK, slot, command.qty_e2, OK)
     if command.expiry_ns != NEVER_NS:
-        orders.set_expiry(core, slot, command.expiry_ns)
+        set_expiry(core, slot, command.expiry_ns)
     if (command.options & REDUCE_ONLY) != 0:
         position = core.holdings[command.account, command.market].position_e2
         keep = accounts.closes_e2(position, command.side, command.qty_e2)

@@ -10,6 +10,7 @@ import numpy as np
 
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import accounts, book, groups, orders, tape
+from kalshi_platform.simulation.matching.codes import codes
 from kalshi_platform.simulation.matching.reasons import (
     EXCEEDED_ORDER_GROUP_RISK_LIMIT,
     MARGIN_CANCEL,
@@ -18,7 +19,7 @@ from kalshi_platform.simulation.matching.reasons import (
 )
 from kalshi_platform.simulation.matching.records import DOLLAR_E4, NONE
 
-TAKER_AT_CROSS, MAKER = np.arange(2)
+TAKER_AT_CROSS, MAKER = codes(2)
 #: Codes of ``self_trade_prevention_type``.
 STP_CODES: Final = {"taker_at_cross": TAKER_AT_CROSS, "maker": MAKER}
 

@@ -9,46 +9,47 @@ from typing import Any, Final
 
 import numpy as np
 
-# np.int64, not int: numba compiles a kernel anew for every plain integer constant that it is called with.
-OK: Final[Any] = np.int64(0)
+from kalshi_platform.simulation.matching.codes import code
+
+OK: Final[Any] = code(0)
 
 # Refusals of the exchange.
-INVALID_ORDER: Final[Any] = np.int64(1)  # options that exclude each other, an unknown side, an old expiry
-INVALID_PRICE: Final[Any] = np.int64(2)  # off the market's bands, or not strictly between 0 and 1 dollar
-INVALID_ORDER_SIZE: Final[Any] = np.int64(3)
-POST_ONLY_CROSS: Final[Any] = np.int64(4)
-INSUFFICIENT_BALANCE: Final[Any] = np.int64(5)
-FOK_INSUFFICIENT_VOLUME: Final[Any] = np.int64(6)
-EXCEEDED_PER_MARKET_RISK_LIMIT: Final[Any] = np.int64(7)
-EXCEEDED_ORDER_GROUP_RISK_LIMIT: Final[Any] = np.int64(8)  # the group is triggered; also of its cancels
-EXCHANGE_PAUSED: Final[Any] = np.int64(9)
-TRADING_PAUSED: Final[Any] = np.int64(10)
-MARKET_INACTIVE: Final[Any] = np.int64(11)
-ORDER_NOT_FOUND: Final[Any] = np.int64(12)
-ORDER_SIDE_MISMATCH: Final[Any] = np.int64(13)
-ORDER_TICKER_MISMATCH: Final[Any] = np.int64(14)
-ORDER_GROUP_NOT_FOUND: Final[Any] = np.int64(15)
-INVALID_ORDER_GROUP_LIMIT: Final[Any] = np.int64(16)
+INVALID_ORDER: Final[Any] = code(1)  # options that exclude each other, an unknown side, an old expiry
+INVALID_PRICE: Final[Any] = code(2)  # off the market's bands, or not strictly between 0 and 1 dollar
+INVALID_ORDER_SIZE: Final[Any] = code(3)
+POST_ONLY_CROSS: Final[Any] = code(4)
+INSUFFICIENT_BALANCE: Final[Any] = code(5)
+FOK_INSUFFICIENT_VOLUME: Final[Any] = code(6)
+EXCEEDED_PER_MARKET_RISK_LIMIT: Final[Any] = code(7)
+EXCEEDED_ORDER_GROUP_RISK_LIMIT: Final[Any] = code(8)  # the group is triggered; also of its cancels
+EXCHANGE_PAUSED: Final[Any] = code(9)
+TRADING_PAUSED: Final[Any] = code(10)
+MARKET_INACTIVE: Final[Any] = code(11)
+ORDER_NOT_FOUND: Final[Any] = code(12)
+ORDER_SIDE_MISMATCH: Final[Any] = code(13)
+ORDER_TICKER_MISMATCH: Final[Any] = code(14)
+ORDER_GROUP_NOT_FOUND: Final[Any] = code(15)
+INVALID_ORDER_GROUP_LIMIT: Final[Any] = code(16)
 
 # Cancels that the exchange makes.
-SELF_CROSS_ATTEMPT: Final[Any] = np.int64(30)
-MARGIN_CANCEL: Final[Any] = np.int64(31)  # a fill's fee or rounding is more than the account's free cash
-EXPIRY_CANCEL: Final[Any] = np.int64(32)
-CLOSE_CANCEL: Final[Any] = np.int64(33)
-HALT_CANCEL: Final[Any] = np.int64(34)
-REDUCE_ONLY_CANCEL: Final[Any] = np.int64(35)
-USER_CANCEL: Final[Any] = np.int64(36)
-IOC_REMAINDER: Final[Any] = np.int64(37)  # whatever an IOC order did not fill at once
-DECREASE_CANCEL: Final[Any] = np.int64(38)  # decreased to nothing
+SELF_CROSS_ATTEMPT: Final[Any] = code(30)
+MARGIN_CANCEL: Final[Any] = code(31)  # a fill's fee or rounding is more than the account's free cash
+EXPIRY_CANCEL: Final[Any] = code(32)
+CLOSE_CANCEL: Final[Any] = code(33)
+HALT_CANCEL: Final[Any] = code(34)
+REDUCE_ONLY_CANCEL: Final[Any] = code(35)
+USER_CANCEL: Final[Any] = code(36)
+IOC_REMAINDER: Final[Any] = code(37)  # whatever an IOC order did not fill at once
+DECREASE_CANCEL: Final[Any] = code(38)  # decreased to nothing
 
 # Refusals of this core alone.
-TAPE_FULL: Final[Any] = np.int64(60)  # read the tape, then repeat the command
-CORE_FULL: Final[Any] = np.int64(61)  # no room for another order or group
-UNKNOWN_MARKET: Final[Any] = np.int64(62)
-UNKNOWN_ACCOUNT: Final[Any] = np.int64(63)
-UNKNOWN_COMMAND: Final[Any] = np.int64(64)
-INVALID_AMOUNT: Final[Any] = np.int64(65)  # a deposit or transfer that cannot be
-INVALID_STATUS: Final[Any] = np.int64(66)  # a market cannot go from its status to that one
+TAPE_FULL: Final[Any] = code(60)  # read the tape, then repeat the command
+CORE_FULL: Final[Any] = code(61)  # no room for another order or group
+UNKNOWN_MARKET: Final[Any] = code(62)
+UNKNOWN_ACCOUNT: Final[Any] = code(63)
+UNKNOWN_COMMAND: Final[Any] = code(64)
+INVALID_AMOUNT: Final[Any] = code(65)  # a deposit or transfer that cannot be
+INVALID_STATUS: Final[Any] = code(66)  # a market cannot go from its status to that one
 
 NAMES: Final[dict[int, str]] = {
     int(value): name for name, value in list(globals().items()) if isinstance(value, np.int64)

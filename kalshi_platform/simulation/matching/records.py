@@ -6,8 +6,7 @@ Prices     ``price_e4`` is on the YES scale. ``own_e4`` is what the order pays f
            where their own prices make a dollar or more, so both sides rank alike: the highest is best.
 Ladder     every price of the exchange's finest unit, 0..10,000, so that a market's bands may change while
            orders rest off the new grid.
-Numbers    64 bits, constants too (np.int64): numba compiles a kernel anew for every other type of integer
-           and every plain integer constant that it is called with.
+Numbers    64 bits (codes.py says why).
 Units      price 1e-4 dollar, size 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
@@ -15,14 +14,16 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.simulation.matching.codes import code, codes
+
 #: No order, no level, no group.
-NONE: Final[Any] = np.int64(-1)
-BID, ASK = np.arange(2)
-DOLLAR_E4: Final[Any] = np.int64(10_000)
+NONE: Final[Any] = code(-1)
+BID, ASK = codes(2)
+DOLLAR_E4: Final[Any] = code(10_000)
 #: Own prices 0..10,000.
 N_PRICES: Final = 10_001
 #: A time that never comes.
-NEVER_NS: Final[Any] = np.int64(2**62)
+NEVER_NS: Final[Any] = code(2**62)
 #: Occupied prices are bits of words of this many bits.
 WORD_BITS: Final = 32
 MAX_BANDS: Final = 16
@@ -30,9 +31,9 @@ MAX_BANDS: Final = 16
 MAX_QTY_E2: Final = 10**9
 
 #: Status of a market; ``determined`` and its like lie between CLOSED and FINALIZED and change nothing here.
-INITIALIZED, ACTIVE, INACTIVE, CLOSED, FINALIZED = np.arange(5)
+INITIALIZED, ACTIVE, INACTIVE, CLOSED, FINALIZED = codes(5)
 #: Status of a shard. TRADING_PAUSE: no order is placed or changed, cancels work. FULL_PAUSE: nothing works.
-RUNNING, TRADING_PAUSE, FULL_PAUSE = np.arange(3)
+RUNNING, TRADING_PAUSE, FULL_PAUSE = codes(3)
 
 MARKET_DTYPE: Final = np.dtype(
     [

@@ -6,9 +6,8 @@ reader that comes late stops the exchange and misses nothing. A refused command 
 
 from typing import Any, Final
 
-import numpy as np
-
 from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.simulation.matching.codes import codes
 from kalshi_platform.simulation.matching.records import ASK, DOLLAR_E4, NONE
 
 #: ACK       an order was accepted; qty = its size
@@ -22,13 +21,13 @@ from kalshi_platform.simulation.matching.records import ASK, DOLLAR_E4, NONE
 #: GRID      a market's price bands changed
 #: GROUP     a group was created, changed, triggered, reset or deleted: reason = the GROUP_* below
 #: CASH      cash was paid into, out of or between shards; market = the shard
-ACK, FILL, CANCEL, CHANGE, DELTA, SETTLE, STATUS, SHARD, GRID, GROUP, CASH = np.arange(11)
+ACK, FILL, CANCEL, CHANGE, DELTA, SETTLE, STATUS, SHARD, GRID, GROUP, CASH = codes(11)
 KIND_NAMES: Final = (
     "ACK", "FILL", "CANCEL", "CHANGE", "DELTA", "SETTLE", "STATUS", "SHARD", "GRID", "GROUP", "CASH",
 )  # fmt: skip
-GROUP_CREATED, GROUP_LIMIT_SET, GROUP_TRIGGERED, GROUP_RESET, GROUP_DELETED = np.arange(5)
+GROUP_CREATED, GROUP_LIMIT_SET, GROUP_TRIGGERED, GROUP_RESET, GROUP_DELETED = codes(5)
 #: Kinds of a DELTA.
-BY_ORDER, BY_FILLS = np.arange(2)
+BY_ORDER, BY_FILLS = codes(2)
 
 
 @inner_kernel
