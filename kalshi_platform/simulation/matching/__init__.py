@@ -1,6 +1,6 @@
 """The simulated exchange: matching of orders with cash, fees and the exchange's rules. No agents.
 
-Begin      exchange.py, the Python side: one method a command. records.py holds every array.
+Begin reading at exchange.py, the Python side: one method a command. records.py holds every array.
 A command  command.py -> execute.py -> entry.py (new orders), changes.py (cancel, amend, decrease), groups.py,
            lifecycle.py (clock, pauses, closes), money.py (cash, settlement) -> reasons.py, tape.py
 An order   entry.py -> meeting.py (fills, self-trade) -> book.py (queues), accounts.py (collateral, netting)
