@@ -194,8 +194,8 @@ class SimulatedExchange:
     def set_fees(self, market: int, terms: FeeTerms, at_ns: int = 0) -> CoreAnswer:
         """Change the fees of a market's fills from now on.
 
-        The cash that a resting order holds for fees follows when the order next changes; a fill that cannot be
-        paid does not happen (MARGIN_CANCEL).
+        The cash that a resting order holds for fees follows when the order next changes. A fill that cannot
+        be paid does not happen (MARGIN_CANCEL).
         """
         self._known_market(market)
         self.wait(at_ns)
