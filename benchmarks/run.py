@@ -29,6 +29,7 @@ LIMITS_S = {
     "book_replay": 35,
     "feature_replay": 60,
     "env_step": 30,
+    "matching": 45,
     "dataset_build": 60,
     "open_cold": 75,
     "on_demand": 75,
@@ -47,6 +48,7 @@ TARGET_RATIOS = {
     "book_replay": 1.0,
     "feature_replay": 0.3,
     "feature_replay_python": 300.0,
+    "matching": 0.25,  # with cash, collateral, fees and a tape besides
     "rllib_sampling": 10.0,
     "rllib_sampling_simple": 5.0,
     "train_iteration": 4.0,
@@ -66,7 +68,7 @@ TARGET_RATIOS = {
     "serve_stream_p99": 1 / 3,
     "serve_batch_new": 4.0,
 }
-PACKAGES = ("torch", "ray", "numba", "numpy", "onnxruntime", "hftbacktest", "stable-baselines3")
+PACKAGES = ("torch", "ray", "numba", "numpy", "onnxruntime", "hftbacktest", "stable-baselines3", "nanobook")
 
 
 class BenchmarkError(Exception):

@@ -1,6 +1,10 @@
-"""The price-time matching engine of the simulated exchange.
+"""The simulated exchange: matching of orders with cash, fees and the exchange's rules. No agents.
 
-Not here   agents and prices in money (simexchange/). Begin reading at engine.py.
+Begin reading at exchange.py, the Python side: one method a command. records.py holds every array.
+A command  command.py -> execute.py -> entry.py (new orders), changes.py (cancel, amend, decrease), groups.py,
+           lifecycle.py (clock, pauses, closes), money.py (cash, settlement) -> reasons.py, tape.py
+An order   entry.py -> meeting.py (fills, self-trade) -> book.py (queues), accounts.py (collateral, netting)
+Not here   agents (simexchange/), which still run on engine.py, the older core of price and time alone.
 """
 
-__all__ = ["engine"]
+__all__ = ["command", "engine", "exchange", "execute", "reasons", "records", "tape"]

@@ -1,0 +1,162 @@
+"""Cash, collateral and netted positions; exact integers.
+
+Position   one signed number an account and market: + YES, - NO. Whoever buys against a position closes it
+           first; YES and NO of one market are a dollar at once.
+Reserve    cash that resting orders of one side may cost: the cost of all of them at their own prices, less a
+           dollar for each contract they can close, never below 0; and the model fee of a maker. Then no
+           sequence of fills lowers the free cash, whatever order they come in, but for rounding.
+Rounding   a fill that would leave less cash than is reserved does not happen: the order that cannot pay is
+           cancelled (MARGIN_CANCEL). So cash is never negative.
+Unconfirmed  how the exchange reserves for sells beyond the position. Cross-market collateral is not returned.
+"""
+
+from typing import Any
+
+from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.simulation.matching.codes import codes
+from kalshi_platform.simulation.matching.records import ASK, BID
+
+#: Parts of an order in a fill.
+ARRIVES, RESTS = codes(2)
+
+
+@inner_kernel
+def closes_e2(position_e2: int, side: int, qty_e2: int) -> int:
+    """Contracts of ``qty_e2`` bought on ``side`` that close ``position_e2``."""
+    held = position_e2 if side == ASK else -position_e2
+    return min(max(held, 0), qty_e2)
+
+
+@inner_kernel
+def reserve_e6(position_e2: int, side: int, qty_e2: int, cost_e6: int) -> int:
+    """Cash that resting orders of one side may cost in all: ``qty_e2`` of them for ``cost_e6``."""
+    return max(0, cost_e6 - 10_000 * closes_e2(position_e2, side, qty_e2))
+
+
+@inner_kernel
+def hold_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int, pool_e6: int) -> int:
+    """Cash held for the fees of an order of ``qty_e2`` that rests: the maker fee and one step of the balance.
+
+    The step is held only where a fill can fall between two steps, and less what the order's accumulator
+    ``pool_e6`` has taken of it already.
+    """
+    rate, unit = core.markets[market].maker_rate_e6, core.units[account]
+    if qty_e2 == 0 or (rate == 0 and own_e4 % unit == 0):
+        return 0
+    return model_fee_e6(rate, own_e4, qty_e2) + max(unit - pool_e6, 0)
+
+
+@inner_kernel
+def taker_bound_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int) -> int:
+    """Cash for the fees of an order that may fill at once, at its limit.
+
+    A better price may carry a larger fee, but saves more than that.
+    """
+    spec = core.markets[market]
+    rate = max(spec.taker_rate_e6, spec.maker_rate_e6)
+    fee = model_fee_e6(rate, own_e4, qty_e2)
+    return fee + core.units[account] if fee > 0 or own_e4 % core.units[account] != 0 else 0
+
+
+@inner_kernel
+def free_with_e6(
+    core: Any, account: int, market: int, side: int, qty_e2: int, cost_e6: int, fee_e6: int
+) -> int:
+    """Free cash if the resting orders of ``side`` grew by so much and ``fee_e6`` were held besides."""
+    holding = core.holdings[account, market]
+    bids, asks = core.working[account, market, BID], core.working[account, market, ASK]
+    bid_qty, bid_cost, ask_qty, ask_cost = bids.qty_e2, bids.cost_e6, asks.qty_e2, asks.cost_e6
+    if side == BID:
+        bid_qty += qty_e2
+        bid_cost += cost_e6
+    else:
+        ask_qty += qty_e2
+        ask_cost += cost_e6
+    needed = reserve_e6(holding.position_e2, BID, bid_qty, bid_cost)
+    needed += reserve_e6(holding.position_e2, ASK, ask_qty, ask_cost) + holding.hold_e6 + fee_e6
+    wallet = core.wallets[account, core.markets[market].shard]
+    return wallet.cash_e6 - (wallet.reserved_e6 - holding.reserved_e6 + needed)
+
+
+@inner_kernel
+def _reserve_anew(core: Any, account: int, market: int) -> None:
+    """Bring the reserve in line with the position and the resting orders."""
+    holding = core.holdings[account, market]
+    wallet = core.wallets[account, core.markets[market].shard]
+    needed = holding.hold_e6
+    for side in range(2):
+        work = core.working[account, market, side]
+        needed += reserve_e6(holding.position_e2, side, work.qty_e2, work.cost_e6)
+    wallet.reserved_e6 += needed - holding.reserved_e6
+    holding.reserved_e6 = needed
+
+
+@inner_kernel
+def change_working(core: Any, slot: int, change_e2: int) -> None:
+    """Reserve for ``change_e2`` more (or less) of an order at its price.
+
+    The caller has set the order's remaining size already.
+    """
+    order = core.orders[slot]
+    account, market = order.account, order.market
+    work = core.working[account, market, order.side]
+    work.qty_e2 += change_e2
+    work.cost_e6 += change_e2 * order.own_e4
+    hold = hold_e6(core, account, market, order.own_e4, order.qty_e2, order.pool_e6)
+    core.holdings[account, market].hold_e6 += hold - order.hold_e6
+    order.hold_e6 = hold
+    _reserve_anew(core, account, market)
+
+
+@inner_kernel
+def fill_terms(core: Any, slot: int, own_e4: int, qty_e2: int, rests: int) -> tuple[int, int, int, int]:
+    """(change of cash, net fee, the order's new accumulator, free cash afterwards) of a fill.
+
+    ``own_e4`` is the price of the fill for this side. Nothing is changed.
+    """
+    order = core.orders[slot]
+    account, market, side = order.account, order.market, order.side
+    spec, holding = core.markets[market], core.holdings[account, market]
+    revenue = 10_000 * closes_e2(holding.position_e2, side, qty_e2) - own_e4 * qty_e2
+    rate = spec.maker_rate_e6 if rests == RESTS else spec.taker_rate_e6
+    fee = model_fee_e6(rate, own_e4, qty_e2)
+    change, net_fee, pool = apply_fill(revenue, fee, order.pool_e6, core.units[account], spec.rounding)
+    position = holding.position_e2 + (qty_e2 if side == BID else -qty_e2)
+    needed = holding.hold_e6
+    for s in range(2):
+        work = core.working[account, market, s]
+        qty, cost = work.qty_e2, work.cost_e6
+        if rests == RESTS and s == side:
+            qty -= qty_e2
+            cost -= own_e4 * qty_e2
+            left = order.qty_e2 - qty_e2
+            needed += hold_e6(core, account, market, own_e4, left, pool) - order.hold_e6
+        needed += reserve_e6(position, s, qty, cost)
+    wallet = core.wallets[account, spec.shard]
+    free = wallet.cash_e6 + change - (wallet.reserved_e6 - holding.reserved_e6 + needed)
+    return change, net_fee, pool, free
+
+
+@inner_kernel
+def settle_fill(
+    core: Any, slot: int, own_e4: int, qty_e2: int, change_e6: int, fee_e6: int, pool_e6: int, rests: int
+) -> None:
+    """Book one side of a fill on the terms of ``fill_terms``, in the order too."""
+    order = core.orders[slot]
+    account, market, side = order.account, order.market, order.side
+    holding = core.holdings[account, market]
+    before = holding.position_e2
+    holding.position_e2 = before + (qty_e2 if side == BID else -qty_e2)
+    holding.fees_e6 += fee_e6
+    core.markets[market].open_interest_e2 += max(holding.position_e2, 0) - max(before, 0)
+    shard = core.markets[market].shard
+    core.wallets[account, shard].cash_e6 += change_e6
+    core.shards[shard].fees_e6 += fee_e6
+    order.pool_e6 = pool_e6
+    order.qty_e2 -= qty_e2
+    order.filled_e2 += qty_e2
+    if rests == RESTS:
+        change_working(core, slot, -qty_e2)
+    else:
+        _reserve_anew(core, account, market)
