@@ -1,5 +1,7 @@
 """Stepping and sampling over a bank on demand, once its rows are there, against the bank in the cache.
 
+    python benchmarks/on_demand.py
+
 Input    60 simulated events, built here; 64 environments of the default settings, level simple for sampling.
 Peer     the same split opened as a whole, as every bank that fits into the cache.
 Warm     both have played once before: what is measured is the guard of the rows, not reading the shards.
@@ -8,6 +10,7 @@ Checked  both play the same bits.
 """
 
 import hashlib
+import json
 import os
 import tempfile
 import time
@@ -108,3 +111,8 @@ def main() -> Iterator[dict[str, object]]:
         torch.set_num_threads(made.config("simple").torch_threads)
         yield compared("step_on_demand", "market-slot decisions/s", stepping, pair)
         yield compared("sampling_on_demand", "samples/s", sampling, pair)
+
+
+if __name__ == "__main__":
+    for line in main():
+        print(json.dumps(line), flush=True)

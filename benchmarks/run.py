@@ -5,6 +5,9 @@ one a line, with the keys of FIELDS and any further ones. It checks its own answ
 raises where they differ. Each runs in a process of its own, so that none sees another's memory or caches.
 
     python benchmarks/run.py [--only NAME]... [--no-record]
+
+Programs of their own, because these stay under twenty minutes together: ``matching``, ``on_demand``,
+``sweep_two_nodes``, ``cjp_policy``, and ``dataset_build`` and ``open_cold`` of large recordings.
 """
 
 import argparse
@@ -29,10 +32,8 @@ LIMITS_S = {
     "book_replay": 35,
     "feature_replay": 60,
     "env_step": 30,
-    "matching": 45,
     "dataset_build": 60,
     "open_cold": 75,
-    "on_demand": 75,
     "rllib_sampling": 80,
     "train_iteration": 130,
     "train_moderate": 60,
@@ -48,7 +49,6 @@ TARGET_RATIOS = {
     "book_replay": 1.0,
     "feature_replay": 0.3,
     "feature_replay_python": 300.0,
-    "matching": 0.25,  # with cash, collateral, fees and a tape besides
     "rllib_sampling": 10.0,
     "rllib_sampling_simple": 5.0,
     "train_iteration": 4.0,
