@@ -1,0 +1,16 @@
+"""Closed forms of market microstructure: what a correct simulated exchange and a good policy must reproduce.
+
+Prices      glosten_milgrom.py (zero-profit quotes of a binary contract), zero_profit.py (in our engine)
+Making      cartea_jaimungal.py (inventory bounds, penalties, binary settlement), avellaneda_stoikov.py
+Waiting     queue_race.py (which queue empties first), fill_time.py (when an order's turn comes)
+Not here    the agents of the simulated exchange; nothing here is calibrated to recordings.
+"""
+
+__all__ = [
+    "avellaneda_stoikov",
+    "cartea_jaimungal",
+    "fill_time",
+    "glosten_milgrom",
+    "queue_race",
+    "zero_profit",
+]
