@@ -2,6 +2,7 @@
 
 Prices      glosten_milgrom.py (zero-profit quotes of a binary contract), zero_profit.py (in our engine)
 Making      cartea_jaimungal.py (inventory bounds, penalties, binary settlement), avellaneda_stoikov.py
+Learning    making_world.py (that market as recordings), making_optimum.py (the best under our actions)
 Waiting     queue_race.py (which queue empties first), fill_time.py (when an order's turn comes)
 Not here    the agents of the simulated exchange; nothing here is calibrated to recordings.
 """
@@ -11,6 +12,8 @@ __all__ = [
     "cartea_jaimungal",
     "fill_time",
     "glosten_milgrom",
+    "making_optimum",
+    "making_world",
     "queue_race",
     "zero_profit",
 ]

@@ -37,13 +37,19 @@ def test_spreads_match_worked_figures():
     [(1.49, 68.232, 13.41, 8.403), (1.35, 68.666, 13.62, 8.710)],
 )
 def test_the_symmetric_makers_moments_match_their_closed_form(total, profit, profit_sd, inventory_sd):
-    # n steps, d = S/2, P = A dt exp(-k d): E = 2 n P d, Var q = 2 n P (1 - P)
+    # n steps, d = S/2, P = A dt exp(-k d): E = 2 n P d, Var q = 2 n P (1 - P) = 2 n v; a lot of step t meets
+    # n - t + 1 moves of the mid, so Var profit = d^2 2 n v + sigma^2 dt 2 v (1 + ... + n)
     found = exact_moments(MARKET, symmetric_schedule(MARKET, total))
     d = total / 2
     p = 0.7 * np.exp(-1.5 * d)
+    v, risk = p * (1 - p), 4 * 0.005 * 2 * p * (1 - p)
     assert found.profit == pytest.approx(400 * p * d, abs=1e-9)
-    assert found.inventory_sd == pytest.approx(np.sqrt(400 * p * (1 - p)), abs=1e-9)
-    assert found == pytest.approx((profit, profit_sd, inventory_sd), rel=6e-4)
+    assert found.inventory_sd == pytest.approx(np.sqrt(400 * v), abs=1e-9)
+    assert found.profit_sd == pytest.approx(np.sqrt(d**2 * 400 * v + risk * 20_100), abs=1e-9)
+    # the audit's figures (evidence.md 2.4) let the mid move before the fill: 1 + ... + (n - 1)
+    earlier = np.sqrt(d**2 * 400 * v + risk * 19_900)
+    assert (found.profit, found.inventory_sd) == pytest.approx((profit, inventory_sd), abs=6e-4)
+    assert earlier == pytest.approx(profit_sd, abs=6e-3)
 
 
 @pytest.mark.parametrize(
