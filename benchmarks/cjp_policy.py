@@ -1,0 +1,135 @@
+"""Share of the attainable optimum that our PPO earns in a Cartea-Jaimungal-Penalva world.
+
+World    ``simulation/simexchange/oracles/making_world.py``: the theory's fills as recordings that the replay
+         environment plays; the policy is trained and judged through the ordinary environment and trainer.
+Peer     value iteration under our actions and our price grid (``making_optimum.py``), exact, dollar an episode.
+         ``theory``, ``one_depth`` and ``our_actions`` are the optimum without restrictions, at our one depth
+         and step, and with one side at a time: what discretisation costs, before any learning.
+Share    (optimum + mean of (policy - optimal table) over the held-out markets) / optimum: both play the same
+         market orders, so that their luck cancels. ``standard_errors`` are those of the shares.
+Checked  the optimal table earns its exact value in the environment within four standard errors.
+
+    python benchmarks/cjp_policy.py [--seeds 5] [--first-seed 0] [--steps 600000]
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import training_input as made
+
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.evaluation.statistics.metrics import interquartile_mean
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.ppo import build_algorithm
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.acting import NetworkPolicy
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, market_episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.rollout.policy import Policy
+from kalshi_platform.simulation.rollout.stepper import Stepper
+from kalshi_platform.simulation.simexchange.oracles.making_optimum import TablePolicy, ladder, solve
+from kalshi_platform.simulation.simexchange.oracles.making_world import MakingWorld, world_bank
+
+WORLD = MakingWorld()
+N_TRAIN, N_HELD_OUT = 400, 500
+TRAIN_SEED, HELD_OUT_SEED = 0, 1
+N_SEEDS, N_STEPS = 5, 600_000
+TARGET_SHARE = 0.95
+
+
+class Share(NamedTuple):
+    """Share of the optimum that a policy earns, and its standard error."""
+
+    share: float
+    error: float
+
+
+def environment(bank: Bank) -> ReplayVectorEnv:
+    """Every market of ``bank`` once, all side by side."""
+    table = market_episodes(bank, 1)
+    return ReplayVectorEnv(bank, FixedEpisodes(table), WORLD.env, table.number.size)
+
+
+def earned(env: ReplayVectorEnv, policy: Policy) -> np.ndarray:
+    """Dollars (M,) that ``policy`` earns in each market, less the holding cost."""
+    stepper = Stepper(env, policy)
+    while env.envs["active"].any():
+        stepper.step()
+    records = env.drain_episodes()
+    return records.episode_return[np.argsort(records.market)] / WORLD.reward_per_dollar
+
+
+def trained(seed: int, n_steps: int) -> NetworkPolicy:
+    """Policy of the ordinary trainer after ``n_steps``, for the held-out bank: no network reads its rows."""
+    source = TrainingSource(
+        partial(world_bank, WORLD, TRAIN_SEED, N_TRAIN), FEATURE_DIGEST, WORLD.env, WORLD.episodes
+    )
+    config = TrainConfig(seed=seed, level="tiny", total_env_steps=n_steps)
+    algorithm = build_algorithm(source, config)
+    for _ in range(config.iterations):
+        algorithm.train()
+    network = algorithm.get_policy().model.network
+    algorithm.stop()
+    return NetworkPolicy(network.eval(), source.bank.arrays)
+
+
+def main(seeds: int = N_SEEDS, first_seed: int = 0, n_steps: int = N_STEPS) -> Iterator[dict[str, object]]:
+    """Yield one line; raises where the optimal table does not earn its value."""
+    steps = ladder(WORLD)
+    bank = world_bank(WORLD, HELD_OUT_SEED, N_HELD_OUT)
+    env = environment(bank)
+    best = earned(env, TablePolicy(WORLD, solve(WORLD).choice, env.layout))
+    error = best.std(ddof=1) / best.size**0.5
+    if abs(best.mean() - steps.our_actions) > 4 * error:
+        raise RuntimeError(
+            f"cjp_policy: the optimal table earned {best.mean():.4f} +- {error:.4f} dollar, not "
+            f"{steps.our_actions:.4f}: value iteration and the environment disagree"
+        )
+    shares, spent_s = [], []
+    with made.runtime():
+        for seed in range(first_seed, first_seed + seeds):
+            started_s = time.perf_counter()
+            behind = earned(environment(bank), trained(seed, n_steps)) - best
+            spent_s.append(time.perf_counter() - started_s)
+            shares.append(
+                Share(
+                    1 + behind.mean() / steps.our_actions,
+                    behind.std(ddof=1) / behind.size**0.5 / steps.our_actions,
+                )
+            )
+    value = interquartile_mean(np.array([s.share for s in shares]))
+    yield {
+        "bench": "cjp_policy",
+        "value": round(value, 4),
+        "unit": "share of the optimum under our actions, interquartile mean over seeds",
+        "peer": "value iteration",
+        "peer_value": 1.0,
+        "ratio": round(value, 4),
+        "shares": [round(s.share, 4) for s in shares],
+        "standard_errors": [round(s.error, 4) for s in shares],
+        "dollars_an_episode": {name: round(x, 4) for name, x in steps._asdict().items()},
+        "table_played": round(float(best.mean()), 4),
+        "table_played_error": round(float(error), 4),
+        "env_steps": n_steps,
+        "seconds_a_seed": [round(s, 1) for s in spent_s],
+        "target": TARGET_SHARE,
+        "meets_target": bool(value >= TARGET_SHARE),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=N_SEEDS)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=N_STEPS, help="environment steps of each training")
+    asked = parser.parse_args()
+    for line in main(asked.seeds, asked.first_seed, asked.steps):
+        print(json.dumps(line), flush=True)
