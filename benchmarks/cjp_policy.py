@@ -2,7 +2,7 @@
 
 World    ``simulation/simexchange/oracles/making_world.py``: the theory's fills as recordings that the replay
          environment plays; the policy is trained and judged through the ordinary environment and trainer.
-Peer     value iteration under our actions and our price grid (``making_optimum.py``), exact, dollar an episode.
+Peer     value iteration under our actions and price grid (``making_optimum.py``), exact, dollar an episode.
          ``theory``, ``one_depth`` and ``our_actions`` are the optimum without restrictions, at our one depth
          and step, and with one side at a time: what discretisation costs, before any learning.
 Share    (optimum + mean of (policy - optimal table) over the held-out markets) / optimum: both play the same

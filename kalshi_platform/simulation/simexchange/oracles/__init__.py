@@ -1,10 +1,11 @@
 """Closed forms of market microstructure: what a correct simulated exchange and a good policy must reproduce.
 
-Prices      glosten_milgrom.py (zero-profit quotes of a binary contract), zero_profit.py (in our engine)
-Making      cartea_jaimungal.py (inventory bounds, penalties, binary settlement), avellaneda_stoikov.py
-Learning    making_world.py (that market as recordings), making_optimum.py (the best under our actions)
-Waiting     queue_race.py (which queue empties first), fill_time.py (when an order's turn comes)
-Not here    the agents of the simulated exchange; nothing here is calibrated to recordings.
+Prices     glosten_milgrom.py (zero-profit quotes of a binary contract), zero_profit.py (in our engine)
+Making     cartea_jaimungal.py (inventory bounds, penalties, binary settlement), avellaneda_stoikov.py
+Learning   making_world.py (that market as recordings), making_optimum.py (the best under our actions)
+Waiting    queue_race.py (which queue empties first), fill_time.py (when an order's turn comes)
+Not here   the agents of the simulated exchange; nothing is calibrated to recordings. Begin reading at
+           glosten_milgrom.py.
 """
 
 __all__ = [

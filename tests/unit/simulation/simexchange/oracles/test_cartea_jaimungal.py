@@ -24,7 +24,8 @@ def integrated(problem: MarketMaking, time_left: float) -> np.ndarray:
     gain = problem.arrival_rate / (problem.kappa * np.e)
 
     def slope(_: float, h: np.ndarray) -> np.ndarray:
-        step = np.exp(problem.kappa * np.diff(h))
+        # the solver tries steps that it then refuses: they must not overflow
+        step = np.exp(np.clip(problem.kappa * np.diff(h), -100.0, 100.0))
         out = -cost
         out[:-1] += gain * step
         out[1:] += gain / step
