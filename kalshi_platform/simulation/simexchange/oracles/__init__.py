@@ -4,8 +4,7 @@ Prices     glosten_milgrom.py (zero-profit quotes of a binary contract), zero_pr
 Making     cartea_jaimungal.py (inventory bounds, penalties, binary settlement), avellaneda_stoikov.py
 Learning   making_world.py (that market as recordings), making_optimum.py (the best under our actions)
 Waiting    queue_race.py (which queue empties first), fill_time.py (when an order's turn comes)
-Not here   the agents of the simulated exchange; nothing is calibrated to recordings. Begin reading at
-           glosten_milgrom.py.
+Not here   the agents of the simulated exchange, and any recording. Begin reading at glosten_milgrom.py.
 """
 
 __all__ = [
