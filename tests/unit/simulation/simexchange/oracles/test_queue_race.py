@@ -51,7 +51,7 @@ def test_the_formula_matches_a_lattice_that_ends_far_away():
 @pytest.mark.parametrize(("n", "p"), [(1, 2), (3, 1), (5, 2)])
 def test_the_engine_runs_the_race_within_four_standard_errors(n, p):
     n_races = 200_000
-    won, undecided = race(np.random.default_rng(n), *new_race(), n, p, n_races, 20_000)
+    won, undecided = race(np.random.default_rng(n), *new_race(), n, p, n_races, 100_000)
     chance = ask_empties_first(n, p)
     error = 4 * (chance * (1 - chance) / n_races) ** 0.5
     assert undecided < 100
