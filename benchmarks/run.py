@@ -31,6 +31,7 @@ LIMITS_S = {
     "env_step": 30,
     "dataset_build": 60,
     "open_cold": 75,
+    "on_demand": 75,
     "rllib_sampling": 80,
     "train_iteration": 130,
     "train_moderate": 60,

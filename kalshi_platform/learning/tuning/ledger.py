@@ -66,6 +66,7 @@ class Ledger(Callback):
         self._say = say
         self._last: dict[str, Mapping[str, Any]] = {}
         self._restarts: dict[str, int] = {}
+        self._at_once = 1  # most trials that ran at the same time
         self._shown = passing(say)
         for variant in planned:
             name = f"{self._folder}/{variant.id}"
@@ -165,16 +166,19 @@ class Ledger(Callback):
         return self._planned[name].settings.train.iterations
 
     def _seconds_left(self, running: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """Upper bound of the time left, as if no trial were stopped early; None before the first iteration.
+        """Time left as if no trial were stopped early; None before the first iteration.
 
-        The iterations left take the measured seconds each, spread over the running trials.
+        The iterations left take the measured seconds each, those of trials that ended too: the first iteration
+        of a trial is its slowest. They are spread over as many trials as ran at once.
         """
-        done = sum(int(last["iteration"]) for last in running.values())
-        spent_s = sum(float(last["train_s"]) for last in running.values())
-        if not done:
+        self._at_once = max(self._at_once, len(running))
+        done = sum(int(last["iteration"]) for last in self._last.values())
+        spent_s = sum(float(last["train_s"]) for last in self._last.values())
+        if not done or not self.open:
             return None
-        left = sum(self._iterations(v.id) for v in self.open) - done
-        return left * spent_s / done / len(running)
+        left = sum(self._iterations(v.id) for v in self.open)
+        left -= sum(int(last["iteration"]) for last in running.values())
+        return left * spent_s / done / min(self._at_once, len(self.open))
 
     def _close(self, name: str, status: Literal["finished", "stopped", "failed"], reason: str) -> None:
         last = self._last.get(name, {})

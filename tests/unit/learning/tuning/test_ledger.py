@@ -113,6 +113,18 @@ def test_the_line_of_progress_estimates_what_is_left(tmp_path):
     assert said == []  # a plain function hears of a stage when its first pause is over
 
 
+def test_the_estimate_counts_trials_that_ended_and_those_that_run_at_once(tmp_path):
+    ledger = made(tmp_path, [])
+    iterations = RunSettings().train.iterations
+    ledger.on_trial_result(1, [], A, report(10, 0.2))  # 2 s, as every report
+    ledger.on_trial_result(1, [], B, report(10, 0.2))
+    assert f"about {time_words((2 * iterations - 20) * 0.2 / 2)} left" in ledger.line()
+    ledger.on_trial_result(1, [], A, report(iterations, 0.2))
+    ledger.on_trial_complete(1, [], A)
+    # b alone is open: it has no other to share its time with
+    assert f"about {time_words((iterations - 10) * 4.0 / (iterations + 10))} left" in ledger.line()
+
+
 def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(tmp_path):
     said: list[str] = []
     ledger = made(tmp_path, said)
