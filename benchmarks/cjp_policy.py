@@ -10,7 +10,7 @@ Share    (optimum + mean of (policy - optimal table) over the held-out markets) 
 Beside   the same share of a policy that draws among the allowed actions: an easy world would pay it too.
 Checked  the optimal table earns its exact value in the environment within four standard errors.
 
-    python benchmarks/cjp_policy.py [--seeds 5] [--first-seed 0] [--steps 300000]
+    python benchmarks/cjp_policy.py [--seeds 5] [--first-seed 0] [--steps 300000] [--step-ms 1000]
 """
 
 import argparse
@@ -37,8 +37,8 @@ from kalshi_platform.simulation.rollout.stepper import Stepper
 from kalshi_platform.simulation.simexchange.oracles.making_optimum import TablePolicy, ladder, solve
 from kalshi_platform.simulation.simexchange.oracles.making_world import MakingWorld, world_bank
 
-WORLD = MakingWorld()
-N_TRAIN, N_HELD_OUT = 400, 500
+STEP_MS, EPISODE_MS = 1_000, 200_000
+DECISIONS_TRAIN, DECISIONS_HELD_OUT = 80_000, 200_000  # in the recordings: as many markets as it takes
 TRAIN_SEED, HELD_OUT_SEED = 0, 1
 N_SEEDS, N_STEPS = 5, 300_000
 TARGET_SHARE = 0.95
@@ -62,25 +62,33 @@ class RandomPolicy:
         return np.asarray((self._rng.random(mask.shape) * mask).argmax(2).astype(np.int8))
 
 
-def environment(bank: Bank) -> ReplayVectorEnv:
+def world_of(step_ms: int) -> MakingWorld:
+    """The default world, decided every ``step_ms``."""
+    return MakingWorld(step_ms=step_ms, n_steps=EPISODE_MS // step_ms)
+
+
+def environment(world: MakingWorld, bank: Bank) -> ReplayVectorEnv:
     """Every market of ``bank`` once, all side by side."""
     table = market_episodes(bank, 1)
-    return ReplayVectorEnv(bank, FixedEpisodes(table), WORLD.env, table.number.size)
+    return ReplayVectorEnv(bank, FixedEpisodes(table), world.env, table.number.size)
 
 
-def earned(env: ReplayVectorEnv, policy: Policy) -> np.ndarray:
+def earned(world: MakingWorld, env: ReplayVectorEnv, policy: Policy) -> np.ndarray:
     """Dollars (M,) that ``policy`` earns in each market, less the holding cost."""
     stepper = Stepper(env, policy)
     while env.envs["active"].any():
         stepper.step()
     records = env.drain_episodes()
-    return records.episode_return[np.argsort(records.market)] / WORLD.reward_per_dollar
+    return records.episode_return[np.argsort(records.market)] / world.reward_per_dollar
 
 
-def trained(seed: int, n_steps: int) -> NetworkPolicy:
+def trained(world: MakingWorld, seed: int, n_steps: int) -> NetworkPolicy:
     """Policy of the ordinary trainer after ``n_steps``, for the held-out bank: no network reads its rows."""
     source = TrainingSource(
-        partial(world_bank, WORLD, TRAIN_SEED, N_TRAIN), FEATURE_DIGEST, WORLD.env, WORLD.episodes
+        partial(world_bank, world, TRAIN_SEED, DECISIONS_TRAIN // world.n_steps),
+        FEATURE_DIGEST,
+        world.env,
+        world.episodes,
     )
     config = TrainConfig(seed=seed, level="tiny", total_env_steps=n_steps)
     algorithm = build_algorithm(source, config)
@@ -91,25 +99,28 @@ def trained(seed: int, n_steps: int) -> NetworkPolicy:
     return NetworkPolicy(network.eval(), source.bank.arrays)
 
 
-def main(seeds: int = N_SEEDS, first_seed: int = 0, n_steps: int = N_STEPS) -> Iterator[dict[str, object]]:
+def main(
+    seeds: int = N_SEEDS, first_seed: int = 0, n_steps: int = N_STEPS, step_ms: int = STEP_MS
+) -> Iterator[dict[str, object]]:
     """Yield one line; raises where the optimal table does not earn its value."""
-    steps = ladder(WORLD)
-    bank = world_bank(WORLD, HELD_OUT_SEED, N_HELD_OUT)
-    env = environment(bank)
-    best = earned(env, TablePolicy(WORLD, solve(WORLD).choice, env.layout))
+    world = world_of(step_ms)
+    steps = ladder(world)
+    bank = world_bank(world, HELD_OUT_SEED, DECISIONS_HELD_OUT // world.n_steps)
+    env = environment(world, bank)
+    best = earned(world, env, TablePolicy(world, solve(world).choice, env.layout))
     error = best.std(ddof=1) / best.size**0.5
     if abs(best.mean() - steps.our_actions) > 4 * error:
         raise RuntimeError(
             f"cjp_policy: the optimal table earned {best.mean():.4f} +- {error:.4f} dollar, not "
             f"{steps.our_actions:.4f}: value iteration and the environment disagree"
         )
-    env = environment(bank)
-    by_chance = earned(env, RandomPolicy(env, 0))
+    env = environment(world, bank)
+    by_chance = earned(world, env, RandomPolicy(env, 0))
     shares, spent_s = [], []
     with made.runtime():
         for seed in range(first_seed, first_seed + seeds):
             started_s = time.perf_counter()
-            behind = earned(environment(bank), trained(seed, n_steps)) - best
+            behind = earned(world, environment(world, bank), trained(world, seed, n_steps)) - best
             spent_s.append(time.perf_counter() - started_s)
             shares.append(
                 Share(
@@ -131,6 +142,7 @@ def main(seeds: int = N_SEEDS, first_seed: int = 0, n_steps: int = N_STEPS) -> I
         "random_share": round(float(by_chance.mean()) / steps.our_actions, 4),
         "table_played": round(float(best.mean()), 4),
         "table_played_error": round(float(error), 4),
+        "step_ms": step_ms,
         "env_steps": n_steps,
         "seconds_a_seed": [round(s, 1) for s in spent_s],
         "target": TARGET_SHARE,
@@ -145,6 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=N_SEEDS)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=N_STEPS, help="environment steps of each training")
+    parser.add_argument("--step-ms", type=int, default=STEP_MS, help="time between two decisions")
     asked = parser.parse_args()
-    for line in main(asked.seeds, asked.first_seed, asked.steps):
+    for line in main(asked.seeds, asked.first_seed, asked.steps, asked.step_ms):
         print(json.dumps(line), flush=True)
