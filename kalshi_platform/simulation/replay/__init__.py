@@ -5,6 +5,7 @@ Not here   episodes and stepping (envs/). Begin reading at bank.py.
 
 __all__ = [
     "account",
+    "assemble",
     "bank",
     "cache",
     "execution",
