@@ -127,7 +127,8 @@ def open_bank(
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
     show = Countdown(program(), f"opening the {split} split")
-    reader = ShardReader(dataset, chosen, infos, feature_sets, progress or (lambda *n: show(*n, "events")))
+    told = progress or (lambda done, total: show(done, total, "events"))
+    reader = ShardReader(dataset, chosen, infos, feature_sets, told)
     full_rows = None if places is None else _full_rows(entries.numbers("n_rows"), places)
     arrays = _arrays(key, reader, f"the {split} split of {uri}")
     return Bank(arrays, infos, _names(feature_sets), full_rows)
