@@ -167,6 +167,11 @@ def _missing(
 def _limits(recorded: Side, simulated: Side) -> list[str]:
     """Sentences on what the data cannot show."""
     said = []
+    if n := recorded.provenance.get("simulated", 0):
+        said.append(
+            f"{n:,} of the {sum(recorded.provenance.values()):,} markets of the recorded side are simulated: "
+            "nothing is said about a real market."
+        )
     for name, side in (("recorded", recorded), ("simulated", simulated)):
         if n := side.counts.is_fill_markets:
             said.append(

@@ -40,6 +40,10 @@ def test_what_cannot_be_computed_is_named_and_counted(itself):
     assert all(missing for missing in lost.values())
     assert itself.recorded.test_events > 0
     assert any("test split" in limit for limit in itself.limits)
+    assert (
+        f"{markets} of the {markets} markets of the recorded side are simulated: nothing is said about a real "
+        "market."
+    ) in itself.limits
 
 
 def test_markets_without_a_close_are_counted():
