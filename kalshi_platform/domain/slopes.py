@@ -29,6 +29,8 @@ class Slope(NamedTuple):
 _MACHINE: Final = "2 cores, 24 GiB, local disk"
 _AUDIT: Final = "simulate --events N; dataset build; train"
 _BUILT: Final = "simulate --events 990; dataset build --workers 1; du -b"
+_BUILT_LARGE: Final = "python benchmarks/dataset_build.py FOLDER"
+_LARGE: Final = "2,997 and 8,959 markets, 6 and 17.9 M rows"
 _SIX: Final = "2,972 markets, 6.0 M rows"
 _TWO: Final = "493 and 2,972 markets, 1 and 6 M rows"
 _THREE: Final = "300 to 3,000 events, 1.8 to 18 M rows"
@@ -55,11 +57,12 @@ BUILD_BASE_BYTES: Final = Slope(
     362 * 2**20, "B", "build: a process before its first market", "2026-11-29", _MACHINE, _BUILT, _TWO
 )
 BUILD_BYTES_A_MARKET: Final = Slope(
-    17_800.0, "B a market", "build: the process that assembles", "2026-11-29", _MACHINE, _BUILT, _TWO
+    18_800.0, "B a market", "build: the process that assembles", "2026-11-29", _MACHINE, _BUILT_LARGE, _LARGE
 )
 BUILD_ROWS_A_CORE_SECOND: Final = Slope(
-    97_000.0, "rows a core-second", "build: from recordings to shards", "2026-11-28", _MACHINE, _AUDIT, _THREE
-)
+    240_000.0, "rows a core-second", "build: from recordings to shards", "2026-11-29", _MACHINE,
+    _BUILT_LARGE, "8,959 markets, 17.9 M rows, one process",
+)  # fmt: skip
 NAME_SECONDS_A_PAIR: Final = Slope(
     40e-9, "s an event and outcome", "build: naming a job by the outcomes that its markets may know",
     "2026-11-29", _MACHINE, "ResolutionHistory.digest_of, one series", "9,000 and 60,000 outcomes",
@@ -80,8 +83,8 @@ OPEN_SECONDS_A_MARKET: Final = Slope(
     "docs/adr/0011, the slower of two runs", "1,000,000 markets of 333,334 events",
 )  # fmt: skip
 COLD_ROWS_A_SECOND: Final = Slope(
-    278_000.0, "rows a second", "cold open: the bank is written, one process", "2026-11-28", _MACHINE, _AUDIT,
-    "885 markets, 1.8 M rows",
+    379_000.0, "rows a second", "cold open: the bank is written, one process", "2026-11-29", _MACHINE,
+    "benchmarks/open_cold.py", "7,470 markets, 15.0 M rows",
 )  # fmt: skip
 OBJECT_SECONDS: Final = Slope(
     0.03, "s an object", "waiting for a bucket, assumed, not measured", "2026-11-28", "S3 in one region",
@@ -121,14 +124,15 @@ SLOPES: Final = (
 )
 
 
-#: Measured: until Ray's first worker works, one process does about a million rows (benchmarks/RESULTS.md).
-ROWS_THAT_PAY_A_WORKER: Final = 1_000_000
+#: Measured on two cores (benchmarks/RESULTS.md): 6 million rows take two processes as long as one, because Ray
+#: starts meanwhile; 18 million take them 0.82 of its time.
+ROWS_THAT_PAY_A_WORKER: Final = 5_000_000
 
 
 def paying_workers(rows: int, cores: int) -> int:
     """Number of processes that pays for a build of ``rows`` source rows.
 
-    One a million rows, at least one, at most one a core.
+    One for every five million, at least one, at most one a core.
     """
     return max(min(rows // ROWS_THAT_PAY_A_WORKER, cores), 1)
 

@@ -2,8 +2,7 @@
 
 Bounds   at most PARALLEL requests of one caller are on their way, and twice as many results wait for the
          caller, so memory follows the size of an object and not their number.
-Disk     a folder is read one file after the other: threads gain nothing there. A written file waits for the
-         disk (fsync): ON_DISK of them wait while the caller computes the next.
+Disk     a folder is read and written one file after the other: threads gain nothing there.
 Failure  the first failure is raised; requests that wait are dropped, running ones end first.
 """
 
@@ -22,8 +21,6 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 #: Below the connections that a bucket's client keeps (``bucket.py``), so that none waits for another.
 PARALLEL: Final = 16
-#: Files of a folder that are on their way to the disk.
-ON_DISK: Final = 2
 
 
 def each(storage: Storage, operation: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
@@ -44,17 +41,22 @@ def each(storage: Storage, operation: Callable[[_Item], _T], items: Iterable[_It
 
 
 class Writer:
-    """Writes files while its caller goes on; at the end of the block all of them are written."""
+    """Writes files while its caller goes on; at the end of the block all of them are written.
+
+    In a folder each file is written at once.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._most = PARALLEL if _is_far(storage) else ON_DISK
-        self._threads = ThreadPoolExecutor(self._most)
+        self._threads = ThreadPoolExecutor(PARALLEL) if _is_far(storage) else None
         self._running: deque[Future[None]] = deque()
 
     def write(self, path: str, data: bytes | pa.Buffer) -> None:
         """Write one file as a whole, now or soon; raises the failure of an earlier file."""
-        while len(self._running) >= self._most:
+        if self._threads is None:
+            self._storage.write_bytes_atomic(path, data)
+            return
+        while len(self._running) >= PARALLEL:
             self._running.popleft().result()
         self._running.append(self._threads.submit(self._storage.write_bytes_atomic, path, data))
 
@@ -64,7 +66,8 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=error is not None)
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=error is not None)
         if error is None:
             for future in self._running:
                 future.result()

@@ -65,6 +65,7 @@ class RowLease:
 
     def __init__(self, pages: "Pages") -> None:
         self._pages, self._kept = pages, set[int]()
+        self._events = np.zeros(0, np.int64)  # those of ``_kept``, ascending; all of them are filled
         weakref.finalize(self, pages.release, self._kept)
 
     def require_own_process(self) -> None:
@@ -73,7 +74,10 @@ class RowLease:
 
     def keep(self, rows: np.ndarray) -> None:
         """Fill the events of ``rows`` (any shape; negative ones are none) and keep them instead of others."""
-        self._pages.exchange(self._kept, self._pages.events_of(rows))
+        events = self._pages.events_of(rows)
+        if not np.array_equal(events, self._events):  # environments ask again at most steps
+            self._pages.exchange(self._kept, set(events.tolist()))
+            self._events = events
 
 
 class Pages:
@@ -99,6 +103,7 @@ class Pages:
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
         self._lock, self._process = threading.RLock(), os.getpid()
+        self._is_wanted = np.zeros(first_rows.size, bool)  # scratch of ``events_of``
         self._filled = OrderedDict[int, None]()  # least recently used first
         self._holders = Counter[int]()
         self._files = {name: _SparseFile(folder, *kind, poisoned) for name, kind in kinds.items()}
@@ -115,11 +120,19 @@ class Pages:
         kept = {name: getattr(self.raw, name) for name in small}
         return BankArrays(**guarded, **kept)
 
-    def events_of(self, rows: np.ndarray) -> set[int]:
-        """Events of ``rows``; negative rows are none."""
-        wanted: np.ndarray = np.asarray(rows).reshape(-1)
-        wanted = wanted[wanted >= 0]
-        return set(np.unique(np.searchsorted(self._first_rows, wanted, side="right") - 1).tolist())
+    def events_of(self, rows: np.ndarray) -> np.ndarray:
+        """Events of ``rows``, each once, ascending; negative rows are none."""
+        place = self._first_rows.searchsorted(rows.reshape(-1), side="right")  # 0 for a negative row
+        with self._lock:
+            self._is_wanted[place] = True
+            self._is_wanted[0] = False
+            found = np.flatnonzero(self._is_wanted)
+            self._is_wanted[found] = False
+        return found - 1
+
+    def event_of(self, row: int) -> int:
+        """Event of ``row``."""
+        return int(self._first_rows.searchsorted(row, side="right")) - 1
 
     def require_own_process(self) -> None:
         """Refuse by ContractError in a process that was forked from the one that opened the bank."""
@@ -133,13 +146,13 @@ class Pages:
         """Fill and keep ``wanted`` for a holder that kept ``kept``, which is changed to them."""
         self.require_own_process()
         with self._lock:
-            fresh = wanted - kept
-            self._holders.update(fresh)
+            for event in wanted - kept:
+                self._holders[event] += 1
             self.release(kept - wanted)
             kept.clear()
             kept |= wanted
             # all of them, not the fresh ones alone: an earlier reading may have failed on a damaged shard
-            self._fill([event for event in sorted(wanted) if event not in self._filled])
+            self._fill(sorted([event for event in wanted if event not in self._filled]))
 
     def release(self, events: Iterable[int]) -> None:
         """Let go of ``events``, each of which a holder kept."""
@@ -224,7 +237,11 @@ def reading(arrays: BankArrays, rows: np.ndarray | int) -> Iterator[BankArrays]:
         return
     kept = set[int]()
     try:
-        pages.exchange(kept, pages.events_of(np.asarray(rows)))
+        if isinstance(rows, np.ndarray):
+            wanted = set(pages.events_of(rows).tolist())
+        else:
+            wanted = {pages.event_of(rows)} if rows >= 0 else set()
+        pages.exchange(kept, wanted)
         yield pages.raw
     finally:
         pages.release(kept)

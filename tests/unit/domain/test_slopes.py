@@ -22,7 +22,7 @@ def test_a_dataset_is_its_rows_and_its_markets():
 
 
 @pytest.mark.parametrize(
-    ("rows", "cores", "workers"), [(0, 8, 1), (999_999, 8, 1), (3_500_000, 8, 3), (50_000_000, 8, 8)]
+    ("rows", "cores", "workers"), [(0, 8, 1), (9_999_999, 8, 1), (17_900_000, 8, 3), (50_000_000, 8, 8)]
 )
 def test_workers_are_started_only_where_they_pay(rows, cores, workers):
     assert paying_workers(rows, cores) == workers

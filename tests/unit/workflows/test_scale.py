@@ -48,7 +48,7 @@ def test_in_a_bucket_the_disk_is_free_and_the_objects_take_time():
 
 
 def test_memory_does_not_depend_on_the_rows():
-    few, many = (scale_plan(1_000, rows, LARGE) for rows in (10**8, 10**9))
+    few, many = (scale_plan(1_000, rows, LARGE) for rows in (10**9, 10**10))
     for words in ("memory of a build", "memory of one process that opens", "memory of one trainer"):
         assert need(few, words).need == need(many, words).need
 
@@ -118,7 +118,8 @@ def test_the_cache_is_planned_as_the_cache_limits_itself(tmp_path, monkeypatch):
 
 
 def test_a_build_is_planned_with_as_many_processes_as_it_takes():
-    plans = [scale_plan(300, rows, LARGE) for rows in (10**6, 2 * 10**6, 10**9)]
+    pays = slopes.ROWS_THAT_PAY_A_WORKER
+    plans = [scale_plan(300, rows, LARGE) for rows in (pays, 2 * pays, 10**9)]
     base = slopes.BUILD_BASE_BYTES.value / GIB
     one, two, many = (need(plan, "memory of a build").need for plan in plans)
     assert (two - one, many - one) == (pytest.approx(base), pytest.approx(63 * base))

@@ -212,7 +212,8 @@ def test_rows_beyond_two_billion_keep_their_numbers(tmp_path):
     pages = Pages(tmp_path, {"age": ((n,), kind)}, first, None, lambda: 0)
     pages._files["age"].write(n - 2, np.array([7, 8], np.int32))
     assert pages._files["age"].array[n - 2 :].tolist() == [7, 8]
-    assert pages.events_of(np.array([-1, 2**31 + 4, 2**31 + 5, n - 1])) == {0, 1}
+    assert pages.events_of(np.array([-1, n - 1, 2**31 + 4, 2**31 + 5, n - 1])).tolist() == [0, 1]
+    assert [pages.event_of(row) for row in (0, 2**31 + 4, 2**31 + 5, n - 1)] == [0, 0, 1, 1]
 
 
 def test_rows_that_another_process_is_about_to_map_are_no_mark_of_a_killed_one(tmp_path, monkeypatch):
