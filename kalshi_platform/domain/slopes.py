@@ -124,8 +124,8 @@ SLOPES: Final = (
 )
 
 
-#: Measured on two cores (benchmarks/RESULTS.md): 6 million rows take two processes as long as one, because Ray
-#: starts meanwhile; 18 million take them 0.82 of its time.
+#: Measured on two cores (benchmarks/RESULTS.md): 6 million rows take two processes as long as one, because
+#: Ray starts meanwhile; 18 million take them 0.82 of its time.
 ROWS_THAT_PAY_A_WORKER: Final = 5_000_000
 
 

@@ -41,8 +41,8 @@ def test_what_cannot_be_computed_is_named_and_counted(itself):
     assert itself.recorded.test_events > 0
     assert any("test split" in limit for limit in itself.limits)
     assert (
-        f"{markets} of the {markets} markets of the recorded side are simulated: nothing is said about a real "
-        "market."
+        f"{markets} of the {markets} markets of the recorded side are simulated: nothing is said about a "
+        "real market."
     ) in itself.limits
 
 
