@@ -33,7 +33,7 @@ _KEPT: Final = (
 
 
 def frozen(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is kept of two records of a world and one of the two days."""
+    """Figures kept of two records of a world and one of the two days."""
     first, second, days = records
     return {
         "made": first["made"],

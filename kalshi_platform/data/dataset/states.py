@@ -26,17 +26,22 @@ def keep_state(storage: Storage, manifest: Manifest) -> None:
 
 
 def forget_states(storage: Storage, keep: str | None = None) -> set[str]:
-    """Delete the notes of all earlier states but ``keep`` (a digest); returns the files that they named."""
+    """Delete the notes of all earlier states but ``keep`` (a digest); returns the files that they named.
+
+    A note that the storage cannot read now stays for the next growth: without it nobody knows its files. It
+    must not fail what is in force already.
+    """
     paths: set[str] = set()
     for file in storage.list_files(STATES_FOLDER):
         path = Path(file.path)
         if path.stem == keep and path.suffix == ".json":
             continue
         if path.suffix == ".json":
-            # Damaged, of another version, or without its tables: its files are nobody's, and stay. A note
-            # that cannot be read must not fail what is in force already.
-            with suppress(DataError, StorageError):
-                paths |= Manifest.read(storage, file.path).paths()
+            try:
+                with suppress(DataError):  # damaged or of another version: its files are nobody's, and stay
+                    paths |= Manifest.read(storage, file.path).paths()
+            except StorageError:
+                continue
         if path.suffix in (".json", ".next"):
             storage.delete(file.path)
     return paths

@@ -35,6 +35,7 @@ from kalshi_platform.simulation.replay.bank import BankArrays, read_only
 _PUNCH_HOLE_KEEP_SIZE: Final = 3  # of linux/falloc.h
 _GB: Final = 10**9
 _POISON: Final = b"\xff"
+_NO_EVENTS: Final = np.zeros(0, np.int64)
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class RowLease:
 
     def __init__(self, pages: "Pages") -> None:
         self._pages, self._kept = pages, set[int]()
-        self._events = np.zeros(0, np.int64)  # those of ``_kept``, ascending; all of them are filled
+        self._events = _NO_EVENTS  # those of ``_kept``, ascending, where all of them are filled
         weakref.finalize(self, pages.release, self._kept)
 
     def require_own_process(self) -> None:
@@ -74,8 +75,10 @@ class RowLease:
 
     def keep(self, rows: np.ndarray) -> None:
         """Fill the events of ``rows`` (any shape; negative ones are none) and keep them instead of others."""
+        self._pages.require_own_process()
         events = self._pages.events_of(rows)
         if not np.array_equal(events, self._events):  # environments ask again at most steps
+            self._events = _NO_EVENTS  # until all of the new ones are filled: a shard may be damaged
             self._pages.exchange(self._kept, set(events.tolist()))
             self._events = events
 

@@ -1,12 +1,14 @@
 """The state before the present: kept for its readers, forgotten with its shards, replaced only once."""
 
+from unittest.mock import Mock
+
 import pytest
 from made.stored import make_dataset
 
-from kalshi_platform.data.dataset.manifest import STATES_FOLDER
+from kalshi_platform.data.dataset.manifest import STATES_FOLDER, Manifest
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
 from kalshi_platform.data.dataset.tables import TABLES_FOLDER
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.storage.storage import open_storage
 
 
@@ -44,6 +46,16 @@ def test_a_note_whose_tables_are_gone_goes_without_failing_what_is_in_force(plac
     second.write(storage)
     assert forget_states(storage) == set()
     assert storage.list_files(STATES_FOLDER) == []
+
+
+def test_a_note_that_the_storage_cannot_read_now_stays_and_its_files_are_known_next_time(place, monkeypatch):
+    storage, first, second, _ = place
+    keep_state(storage, first)
+    second.write(storage)
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "read", Mock(side_effect=StorageError("the bucket is away")))
+        assert forget_states(storage) == set()
+    assert forget_states(storage) == first.paths()
 
 
 def test_a_state_that_is_no_longer_in_force_is_not_replaced(place):

@@ -114,13 +114,19 @@ def test_a_push_sends_the_new_checkpoint_and_what_changed_and_does_not_grow_with
     assert (tmp_path / "other" / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
 
 
-def test_a_checkpoint_that_was_written_anew_under_its_number_travels_again(tmp_path):
+def pushed_and_written_anew(tmp_path: Path) -> tuple[Path, Mirror]:
+    """A run whose last checkpoint has other content than its copy, and the mirror of the copy."""
     run, mirror = made_run(tmp_path / "run", 2, best=1), Mirror(str(tmp_path / "store"))
     folder = run / "checkpoints" / "000002"
     seal(folder)
     mirror.push(run)
     (folder / "state.json").write_text('{"taken": "over"}')
     seal(folder)
+    return run, mirror
+
+
+def test_a_checkpoint_that_was_written_anew_under_its_number_travels_again(tmp_path):
+    run, mirror = pushed_and_written_anew(tmp_path)
     mirror.push(run)
     assert mirror.pull(tmp_path / "other")
     assert json.loads((tmp_path / "other" / LATEST / "state.json").read_text()) == {"taken": "over"}
@@ -129,12 +135,7 @@ def test_a_checkpoint_that_was_written_anew_under_its_number_travels_again(tmp_p
 def test_a_push_that_breaks_off_while_a_checkpoint_is_written_anew_leaves_the_earlier_one(
     tmp_path, monkeypatch
 ):
-    run, mirror = made_run(tmp_path / "run", 2, best=1), Mirror(str(tmp_path / "store"))
-    folder = run / "checkpoints" / "000002"
-    seal(folder)
-    mirror.push(run)
-    (folder / "state.json").write_text('{"taken": "over"}')
-    seal(folder)
+    run, mirror = pushed_and_written_anew(tmp_path)
     write = mirror._storage.write_bytes_atomic
 
     def breaks(path, data):

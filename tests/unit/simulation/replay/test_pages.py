@@ -165,6 +165,27 @@ def test_a_shard_lost_or_damaged_while_training_is_named(dataset, demand, tmp_pa
         play(training_env(few, n_envs=2, min_steps=5, max_steps=30), 200)
 
 
+def test_rows_kept_before_a_filling_that_failed_are_kept_again_when_they_are_asked_for(
+    dataset, demand, tmp_path
+):
+    whole, copy = open_bank(dataset, "train", FEATURE_SETS), shutil.copytree(dataset, tmp_path / "data")
+    few = demand(uri=str(copy))
+    pages = pages_of(few.arrays)
+    first, second = (np.arange(*pages._first_rows[k : k + 2]) for k in (0, 1))
+    lease = RowLease(pages)
+    lease.keep(first)
+    (copy / "features").rename(tmp_path / "away")
+    with pytest.raises(StorageError, match="cannot read"):
+        lease.keep(second)
+    (tmp_path / "away").rename(copy / "features")
+    lease.keep(first)
+    for row in range(0, few.n_rows, 97):  # more than the bound: what nobody keeps leaves
+        with reading(few.arrays, row):
+            pass
+    assert pages.n_emptied
+    assert (pages.raw.features[first] == whole.arrays.features[first]).all()
+
+
 def test_rows_whose_filling_failed_are_filled_when_they_are_asked_for_again(dataset, demand, tmp_path):
     whole, copy = open_bank(dataset, "train", FEATURE_SETS), shutil.copytree(dataset, tmp_path / "data")
     few = demand(uri=str(copy))
