@@ -7,11 +7,13 @@ Units      bytes.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.simulation.replay.assemble import PER_ROW, Columns, Index, MarketPart, market_part
@@ -45,10 +47,11 @@ def write_bank(
         name: _ArrayFile(folder / f"{name}.npy", *kind) for name, kind in shapes(n_rows, columns).items()
     }
     try:
-        for market in markets:
-            part, terms = market_part(market, columns)
-            index.add(market, part, terms)
-            _append(files, part)
+        with _frees_memory():
+            for market in markets:
+                part, terms = market_part(market, columns)
+                index.add(market, part, terms)
+                _append(files, part)
     finally:
         for file in files.values():
             file.close()
@@ -68,12 +71,24 @@ def write_index(
     ``n_rows`` and ``uri`` as for :func:`write_bank`: segments name rows by their numbers.
     """
     index = Index()
-    for market in markets:
-        index.add(market, *market_part(market, columns))
+    with _frees_memory():
+        for market in markets:
+            index.add(market, *market_part(market, columns))
     _require_rows(index, n_rows, uri)
     for name, array in index.arrays().items():
         np.save(folder / f"{name}.npy", array)
     return {}
+
+
+@contextmanager
+def _frees_memory() -> Iterator[None]:
+    """Let Arrow use the system's allocator: its own keeps what threads free, 80 MiB of decoded shards."""
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(usual)
 
 
 def _require_rows(index: Index, n_rows: int, uri: str) -> None:
