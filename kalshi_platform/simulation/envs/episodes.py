@@ -8,6 +8,7 @@ shifted     markets of different events with their clocks aligned: more variety.
             because their clocks would differ and the later one would show the earlier one its future.
 """
 
+from bisect import bisect_right
 from typing import Any, Protocol
 
 import numpy as np
@@ -163,18 +164,17 @@ class RandomEpisodes:
         if self._config.mode == "shifted":
             row = self._random_start(segment)
             return segment, row, self._time_ns(segment, row) - begin_ns
-        after = int(np.searchsorted(self._times_ns(segment), begin_ns, side="right"))
-        return segment, int(self._start[segment]) + after - 1, 0
+        return segment, int(self._start[segment]) + self._rows_until(segment, begin_ns) - 1, 0
 
     def _time_ns(self, segment: int, row: int) -> int:
         with reading(self._bank.arrays, row) as arrays:
             return int(arrays.rows[row]["recv_ns"])
 
-    def _times_ns(self, segment: int) -> np.ndarray:
-        """Times of the segment's rows, copied."""
+    def _rows_until(self, segment: int, at_ns: int) -> int:
+        """Number of the segment's rows up to ``at_ns``; NumPy's search would copy all of their times first."""
         start, stop = int(self._start[segment]), int(self._stop[segment])
         with reading(self._bank.arrays, start) as arrays:
-            return np.array(arrays.rows["recv_ns"][start:stop])
+            return bisect_right(arrays.rows["recv_ns"][start:stop], at_ns)
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the next draws, as plain values."""

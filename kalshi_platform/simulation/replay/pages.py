@@ -61,6 +61,20 @@ class PagedColumn:
     __getitem__ = __array__ = __iter__ = __len__ = _refuse
 
 
+class _Forks:
+    """Counter of the forks that lie between the first process and this one."""
+
+    seen = 0
+
+    def enter_child(self) -> None:
+        """Count one more, in the new process."""
+        self.seen += 1
+
+
+_forks = _Forks()
+os.register_at_fork(after_in_child=_forks.enter_child)
+
+
 class RowLease:
     """The events whose rows one reader keeps filled; they are free again when it is gone."""
 
@@ -105,7 +119,7 @@ class Pages:
         """
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
-        self._lock, self._process = threading.RLock(), os.getpid()
+        self._lock, self._process, self._forks = threading.RLock(), os.getpid(), _forks.seen
         self._is_wanted = np.zeros(first_rows.size, bool)  # scratch of ``events_of``
         self._filled = OrderedDict[int, None]()  # least recently used first
         self._holders = Counter[int]()
@@ -133,13 +147,25 @@ class Pages:
             self._is_wanted[found] = False
         return found - 1
 
+    def locked(self) -> threading.RLock:
+        """The lock under which rows are filled and emptied, for a short block of the process's own."""
+        self.require_own_process()
+        return self._lock
+
+    def is_filled(self, event: int) -> bool:
+        """True where the rows of ``event`` are there, which counts as a use of them."""
+        if event not in self._filled:
+            return False
+        self._filled.move_to_end(event)
+        return True
+
     def event_of(self, row: int) -> int:
-        """Event of ``row``."""
+        """Event of ``row``, -1 for a negative one."""
         return int(self._first_rows.searchsorted(row, side="right")) - 1
 
     def require_own_process(self) -> None:
         """Refuse by ContractError in a process that was forked from the one that opened the bank."""
-        if os.getpid() != self._process:
+        if self._forks != _forks.seen:  # asked at every step: a call of the kernel took 3 % of it
             raise ContractError(
                 f"a bank on demand is of process {self._process}, which opened it, and not of its fork "
                 f"{os.getpid()}: open the bank in each process (SplitOpener), or start processes by spawn"
@@ -238,12 +264,17 @@ def reading(arrays: BankArrays, rows: np.ndarray | int) -> Iterator[BankArrays]:
     if pages is None:
         yield arrays
         return
+    if isinstance(rows, np.ndarray):
+        wanted = set(pages.events_of(rows).tolist())
+    else:
+        event = pages.event_of(rows)
+        with pages.locked():  # nobody empties it before the block has ended
+            if pages.is_filled(event):
+                yield pages.raw
+                return
+        wanted = {event} if event >= 0 else set()
     kept = set[int]()
     try:
-        if isinstance(rows, np.ndarray):
-            wanted = set(pages.events_of(rows).tolist())
-        else:
-            wanted = {pages.event_of(rows)} if rows >= 0 else set()
         pages.exchange(kept, wanted)
         yield pages.raw
     finally:
