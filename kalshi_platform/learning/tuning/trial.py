@@ -6,6 +6,7 @@ State      lies in the run's folder (where the sweep has a storage: in its mirro
            checkpoint and replays its earlier reports, so that the scheduler knows as much as before.
 """
 
+import gc
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,7 @@ def run_trial(config: Mapping[str, Any]) -> None:
 
     Ray Tune calls this in the trial's process.
     """
+    gc.collect()  # an algorithm refers to itself: files of the trial before in this process stay open
     task = Task.parse(dict(config["trial"]["task"]))
     require_same_program(task.program)
     # Not from the configuration: population-based training copies that from trial to trial.

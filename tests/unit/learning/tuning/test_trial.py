@@ -1,8 +1,10 @@
 """A trial's reports: the same while it runs and read back, cut at the last checkpoint, own or taken over."""
 
 import contextlib
+import gc
 import json
 import shutil
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -108,7 +110,9 @@ def test_what_a_run_hands_over_another_can_take_and_its_own_checkpoint_stays_sou
     giver, taker = run_of(tmp_path / "giver", best=9.0), run_of(tmp_path / "taker")
     kept = tmp_path / "kept"
     handing = SimpleNamespace(
-        Checkpoint=SimpleNamespace(from_directory=lambda folder: shutil.copytree(folder, kept, dirs_exist_ok=True)),
+        Checkpoint=SimpleNamespace(
+            from_directory=lambda folder: shutil.copytree(folder, kept, dirs_exist_ok=True)
+        ),
         report=lambda found, checkpoint: None,
         get_checkpoint=lambda: SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(kept))),
     )
@@ -172,6 +176,20 @@ def started(monkeypatch, told):
         return seen[-1]
 
     return start
+
+
+def test_a_trial_frees_what_the_one_before_in_its_process_held(tmp_path, told, started):
+    """Files of banks stay open as long as an algorithm, which refers to itself: forty trials reach 1,024."""
+    algorithm = SimpleNamespace()
+    algorithm.itself = algorithm
+    held = weakref.ref(algorithm)
+    gc.disable()
+    try:
+        del algorithm
+        started(folder=str(tmp_path))
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_a_machine_that_never_saw_the_sweep_goes_on_from_the_mirror_in_its_own_home(
