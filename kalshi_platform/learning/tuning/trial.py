@@ -169,7 +169,7 @@ def _replay(run: Path, min_gain: float) -> None:
 def _report_with_checkpoint(found: dict[str, Any], run: Path, trial: str) -> None:
     """Report together with the newest checkpoint, which another trial may take over.
 
-    It lies in a folder of its own below Tune's: a trial that was paused between its copying and Tune's hearing
+    It lies in a folder of its own below Tune's: a trial that was paused between its copy and Tune's hearing
     of it copies its next checkpoint over that one, and files of two would be mixed.
     """
     newest = (run / LATEST).resolve()

@@ -171,7 +171,7 @@ class RandomEpisodes:
             return int(arrays.rows[row]["recv_ns"])
 
     def _rows_until(self, segment: int, at_ns: int) -> int:
-        """Number of the segment's rows up to ``at_ns``; NumPy's search would copy all of their times first."""
+        """Number of the segment's rows up to ``at_ns``; NumPy's search would copy all times first."""
         start, stop = int(self._start[segment]), int(self._stop[segment])
         with reading(self._bank.arrays, start) as arrays:
             return bisect_right(arrays.rows["recv_ns"][start:stop], at_ns)

@@ -180,8 +180,12 @@ def started(monkeypatch, told):
 
 def test_a_trial_frees_what_the_one_before_in_its_process_held(tmp_path, told, started):
     """Files of banks stay open as long as an algorithm, which refers to itself: forty trials reach 1,024."""
-    algorithm = SimpleNamespace()
-    algorithm.itself = algorithm
+
+    class Algorithm:
+        def __init__(self):
+            self.itself = self
+
+    algorithm = Algorithm()
     held = weakref.ref(algorithm)
     gc.disable()
     try:
