@@ -13,7 +13,6 @@ from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import (
-    PRESETS,
     ExchangeConfig,
     FileFormat,
     Preset,
@@ -21,6 +20,7 @@ from kalshi_platform.simulation.simexchange import (
     preset_of,
     simulate,
 )
+from kalshi_platform.simulation.simexchange.presets import PRESETS
 
 app = CommandApp(help="Generate recordings of a simulated exchange.")
 

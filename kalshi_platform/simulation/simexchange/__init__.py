@@ -8,17 +8,10 @@ Not here   the matching engine (matching/). Begin reading at simulate.py (files)
 
 from kalshi_platform.simulation.simexchange.config import SimConfig
 from kalshi_platform.simulation.simexchange.generate import SimMarket, generate_event
-from kalshi_platform.simulation.simexchange.presets import (
-    PRESETS,
-    ExchangeConfig,
-    Preset,
-    event_of,
-    preset_of,
-)
+from kalshi_platform.simulation.simexchange.presets import ExchangeConfig, Preset, event_of, preset_of
 from kalshi_platform.simulation.simexchange.simulate import FileFormat, SimFiles, simulate
 
 __all__ = [
-    "PRESETS",
     "ExchangeConfig",
     "FileFormat",
     "Preset",
@@ -30,5 +23,6 @@ __all__ = [
     "generate",
     "generate_event",
     "preset_of",
+    "presets",
     "simulate",
 ]

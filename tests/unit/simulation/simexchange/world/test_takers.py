@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.simexchange.world import WorldConfig
+from kalshi_platform.simulation.simexchange.world import MakerConfig, WorldConfig
 from kalshi_platform.simulation.simexchange.world.generate import (
     open_world,
     plan_specs,
@@ -57,9 +57,12 @@ def test_takers_cluster_as_a_hawkes_process():
 
 def adverse(share):
     """Mean of (fair - mid before) towards the taker, cents, and its standard error by event."""
-    config = QUIET.replace(informed_share=share, takers_per_hour=240.0, informed_edge_cents=0.0)
+    slow = MakerConfig(levels=4, refresh_s=60.0, reaction_ms=5_000, tolerance_cents=4.0, offset_cents=1.0)
+    config = QUIET.replace(
+        informed_share=share, takers_per_hour=240.0, informed_edge_cents=0.0, makers=(slow,), life_s=3_600
+    )
     found = []
-    for index in range(60):
+    for index in range(200):
         rng = np.random.default_rng([11, index])
         family, _, specs, plan = plan_specs(config, rng, index)
         traded = trade_event(config, rng, specs, family, plan)
@@ -87,7 +90,7 @@ def adverse(share):
 
 def test_without_informed_takers_the_world_is_a_martingale_to_its_makers():
     mean, error = adverse(0.0)
-    assert error < 0.2
+    assert error < 0.1
     assert abs(mean) < 3 * error
 
 
