@@ -12,9 +12,19 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import tell
-from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
+from kalshi_platform.simulation.simexchange import (
+    ExchangeConfig,
+    FileFormat,
+    Preset,
+    SimFiles,
+    preset_of,
+    simulate,
+)
+from kalshi_platform.simulation.simexchange.presets import PRESETS
 
 app = CommandApp(help="Generate recordings of a simulated exchange.")
+
+_OPTIONS = (("n_events", "--events"), ("seed", "--seed"))
 
 
 @app.command()
@@ -22,9 +32,9 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    exchange: Annotated[
-        Preset, typer.Option(help="kind of exchange; in martingale there is nothing to learn")
-    ] = "default",
+    preset: Annotated[
+        Preset, typer.Option(help="which world; default is the old name of planted_imbalance")
+    ] = "planted_imbalance",
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",
@@ -32,24 +42,29 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
-    with option_words({"SimConfig.n_events": "--events", "SimConfig.seed": "--seed"}):
-        config = SimConfig.preset(exchange).replace(n_events=events, seed=seed)
+    names = {f"{kind}.{name}": word for kind in ("SimConfig", "WorldConfig") for name, word in _OPTIONS}
+    with option_words(names):
+        config = preset_of(preset).replace(n_events=events, seed=seed)
     show = Countdown(tell, "simulating")
     files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     tell(f"simulated {files.n_events} events")
     if as_json:
-        typer.echo(json_text(_summary(config, files)))
+        typer.echo(json_text(_summary(preset, config, files)))
         return
     gaps = f"{files.n_gaps} recordings with lost messages" if files.n_gaps else "no lost messages"
     typer.echo(
         f"{files.n_events} events, {files.n_markets} markets, {files.n_messages:,} messages, {gaps}\n"
+        f"{preset}: {PRESETS[preset].content}; {PRESETS[preset].fitted}\n"
         f"{files.events}\n{files.markets}\n"
         f"next: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}"
     )
 
 
-def _summary(config: SimConfig, files: SimFiles) -> dict[str, object]:
+def _summary(preset: Preset, config: ExchangeConfig, files: SimFiles) -> dict[str, object]:
     return {
+        "preset": preset,
+        "content": PRESETS[preset].content,
+        "fitted": PRESETS[preset].fitted,
         "events_path": str(files.events),
         "markets_path": str(files.markets),
         "config_digest": config.digest,

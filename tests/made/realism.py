@@ -168,6 +168,7 @@ def plain_numbers(views: Sequence[MarketView]) -> dict[str, float]:
     found["rows that move the mid"] = sum(a != b for a, b in steps) / len(steps)
     grids = [[mid for _, mid in grid] for v in views for grid in _plain_grids(v)]
     squares = {q: [(g[k + q] - g[k]) ** 2 for g in grids for k in range(len(g) - q)] for q in (1, 5, 15, 30)}
+    found["volatility"] = math.sqrt(np.mean(squares[1]))
     for q in (5, 15, 30):
         name = f"variance ratio, {q} min"
         found[name] = float(np.mean(squares[q]) / (q * np.mean(squares[1]))) if squares[q] else math.nan

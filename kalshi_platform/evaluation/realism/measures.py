@@ -381,6 +381,12 @@ NUMBERS: Final[tuple[Number, ...]] = (
         "all that have one before.",
         ("moved", "could_move"), ratio,
     ),
+    Number(
+        "volatility", "price", "cents a minute",
+        "Root of the mean squared change of the mid over one minute; the mid is taken as for the variance "
+        "ratio.",
+        ("square_1", "changes_1"), lambda square, changes: np.sqrt(ratio(square, changes)),
+    ),
     *(
         Number(
             f"variance ratio, {q} min", "price", "ratio",

@@ -2,9 +2,9 @@
 
 Owns    the wire text of the exchange's frames (docs/exchange.md, "Frames"), with ``use_yes_price=false``: NO
         levels have NO prices.
-Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, each with its own
-``seq``. ``ok`` answers use up numbers of sid 1, as on the wire. Messages lost from the book
-stream leave a hole in its numbers; new snapshots follow.
+Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, ``sid`` 3 pauses and new
+price bands where there are any, each with its own ``seq``. ``ok`` answers use up numbers of sid 1, as on
+the wire. Messages lost from the book stream leave a hole in its numbers; new snapshots follow.
 Mark    every line, outside its frame, says "simulated", so that nobody takes a part of the file for a
         recording.
 """
@@ -16,8 +16,15 @@ from uuid import UUID
 from kalshi_platform.data.market_data.capture import SIMULATED_MARK
 from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, FLAG_START, YES
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.market import PriceBand
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.simulation.simexchange.generate import BOOK_SID, TRADE_SID, SimEvent
+from kalshi_platform.simulation.simexchange.generate import (
+    BOOK_SID,
+    LIFECYCLE_SID,
+    TRADE_SID,
+    SimEvent,
+    Told,
+)
 
 _SIDES: Final = ("yes", "no")
 _MARKET_ID, _TRADE_ID = 1, 2
@@ -46,11 +53,14 @@ def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str
     return f'{{"type":"orderbook_snapshot","sid":{BOOK_SID},"seq":{seq},"msg":{{{body}}}}}'
 
 
-def _acks(tickers: list[str]) -> tuple[list[str], list[str]]:
+def _acks(tickers: list[str], has_lifecycle: bool) -> tuple[list[str], list[str]]:
     """Frames before everything else, and the ``ok`` list of each further market (without its numbers)."""
+    channels = [("orderbook_delta", BOOK_SID), ("trade", TRADE_SID)]
+    if has_lifecycle:
+        channels.append(("market_lifecycle_v2", LIFECYCLE_SID))
     acks = [
         f'{{"id":{i},"type":"subscribed","msg":{{"channel":"{channel}","sid":{sid}}}}}'
-        for i, (channel, sid) in enumerate((("orderbook_delta", BOOK_SID), ("trade", TRADE_SID)), start=1)
+        for i, (channel, sid) in enumerate(channels, start=1)
     ]
     return acks, [json_text(tickers[: i + 1]) for i in range(1, len(tickers))]
 
@@ -62,7 +72,8 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
         f'"market_ticker":"{ticker}","market_id":"{_uuid(_MARKET_ID, event.index, m)}"'
         for m, ticker in enumerate(tickers)
     ]
-    acks, oks = _acks(tickers)
+    acks, oks = _acks(tickers, bool(event.told))
+    to_tell = list(event.told)[::-1]
     wire, n_ok, n_trades = event.wire, 0, 0
     rows = wire.rows
     for ack in acks:
@@ -81,6 +92,9 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
     for m, recv_ns, exch_ns, seq, kind, side, price, qty, flags in zip(
         wire.market.tolist(), *(c.tolist() for c in columns), strict=True
     ):
+        while to_tell and to_tell[-1].recv_ns <= recv_ns:
+            n_told = len(tickers) * (len(event.told) - len(to_tell))
+            yield from _told_lines(event, to_tell.pop(), n_told, tickers)
         if kind == DELTA:
             ts_ms = exch_ns // NS_PER_MS
             yield _line(recv_ns, conn, _delta(seq + n_ok, head[m], side, price, qty, ts_ms))
@@ -100,6 +114,23 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
             levels[side].append(f'["{_dollars(price)}","{_count(qty)}"]')
         if flags & FLAG_LAST:
             yield _line(recv_ns, conn, _snapshot(seq + n_ok, head[m], levels))
+
+
+def _told_lines(event: SimEvent, told: Told, n_told: int, tickers: list[str]) -> Iterator[str]:
+    """Lifecycle frames of every market of an event about one thing, after ``n_told`` such frames."""
+    bands = ""
+    if told.event_type == "price_level_structure_updated":
+        told_bands = ",".join(_band(band) for band in event.specs[0].price_ranges)
+        bands = f',"price_level_structure":"tapered_deci_cent","price_ranges":[{told_bands}]'
+    for m, ticker in enumerate(tickers):
+        msg = f'"market_ticker":"{ticker}","event_type":"{told.event_type}"{bands}'
+        head = f'"type":"market_lifecycle_v2","sid":{LIFECYCLE_SID},"seq":{n_told + m + 1}'
+        yield _line(told.recv_ns, event.index + 1, f'{{{head},"msg":{{{msg}}}}}')
+
+
+def _band(band: PriceBand) -> str:
+    start, end, step = (_dollars(price) for price in (band.start_e4, band.end_e4, band.step_e4))
+    return f'{{"start":"{start}","end":"{end}","step":"{step}"}}'
 
 
 def _delta(seq: int, market: str, side: int, price_e4: int, change_e2: int, ts_ms: int) -> str:

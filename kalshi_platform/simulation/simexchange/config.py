@@ -1,17 +1,15 @@
-"""Settings of a simulated exchange: one frozen config, with a preset for each purpose.
+"""Settings of the world with a planted imbalance: one frozen config. Presets are in presets.py.
 
 Owns    every knob of the generator and its range.
 Units   cents of probability where a name ends in ``_cents``; counts of *messages of one market* where
         it ends in ``_messages``; contracts where it ends in ``_contracts``.
 """
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
-
-Preset = Literal["default", "martingale"]
 
 
 class SimConfig(Config):
@@ -80,7 +78,8 @@ class SimConfig(Config):
         """
         return cls(seed=seed, mispricing_sd_cents=0.0, lean=0.0)
 
-    @classmethod
-    def preset(cls, name: Preset, seed: int = 0) -> "SimConfig":
-        """Settings of the preset called ``name``."""
-        return cls.martingale(seed) if name == "martingale" else cls(seed=seed)
+    @property
+    def expected_rows(self) -> float:
+        """Book messages of all events, roughly."""
+        family = (1 - self.single_share) * (self.min_markets + self.max_markets) / 2
+        return self.n_events * (self.single_share + family) * self.messages_per_market

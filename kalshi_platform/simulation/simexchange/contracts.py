@@ -19,7 +19,8 @@ from kalshi_platform.domain.units import DOLLAR_E4
 Family = Literal["single", "nested", "brackets"]
 
 _DECI_CENTS: Final = (PriceBand(start_e4=0, end_e4=DOLLAR_E4, step_e4=10),)
-_TAPERED: Final = (
+#: Tenths of a cent at both ends.
+TAPERED: Final = (
     PriceBand(start_e4=0, end_e4=1_000, step_e4=10),
     PriceBand(start_e4=1_000, end_e4=9_000, step_e4=100),
     PriceBand(start_e4=9_000, end_e4=DOLLAR_E4, step_e4=10),
@@ -79,7 +80,7 @@ def draw_grid(rng: np.random.Generator, fine_share: float) -> tuple[PriceBand, .
     u = rng.random()
     if u >= fine_share:
         return WHOLE_CENTS
-    return _DECI_CENTS if u < fine_share / 2 else _TAPERED
+    return _DECI_CENTS if u < fine_share / 2 else TAPERED
 
 
 def grid_prices_e4(bands: tuple[PriceBand, ...]) -> np.ndarray:

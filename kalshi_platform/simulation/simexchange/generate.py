@@ -44,6 +44,7 @@ FIRST_OPEN_NS: Final = 1_767_621_600 * NS_PER_SECOND
 DETERMINATION_NS: Final = 3_600 * NS_PER_SECOND
 BOOK_SID: Final = 1
 TRADE_SID: Final = 2
+LIFECYCLE_SID: Final = 3
 
 _SERIES: Final[dict[Family, str]] = {"single": "SIMONE", "nested": "SIMTOP", "brackets": "SIMBKT"}
 _ORDERS_A_MARKET: Final = 128
@@ -71,6 +72,13 @@ class Wire(NamedTuple):
     lost: np.ndarray  # (n,) i8: messages lost before the row, at the market's first row after a hole; else 0
 
 
+class Told(NamedTuple):
+    """One thing that the exchange tells of every market of an event beside its books: captures show it."""
+
+    recv_ns: int
+    event_type: str  # as in market_lifecycle_v2: deactivated, activated, price_level_structure_updated
+
+
 @dataclass(frozen=True, slots=True)
 class SimEvent:
     """One generated event: contracts, specifications, settlements and the rows that were received."""
@@ -82,6 +90,7 @@ class SimEvent:
     specs: list[MarketSpec]
     settlements: list[Settlement]
     wire: Wire
+    told: tuple[Told, ...] = ()
 
     @property
     def n_messages(self) -> int:
@@ -123,11 +132,12 @@ def _params(config: SimConfig, resolved: float) -> Params:
     )
 
 
-def _draw_family(rng: np.random.Generator, config: SimConfig) -> Family:
+def draw_family(rng: np.random.Generator, single_share: float, nested_share: float) -> Family:
+    """Family of an event's markets."""
     u = rng.random()
-    if u < config.single_share:
+    if u < single_share:
         return "single"
-    return "nested" if u < config.single_share + config.nested_share else "brackets"
+    return "nested" if u < single_share + nested_share else "brackets"
 
 
 def _specs(
@@ -249,9 +259,9 @@ class _Recorder:
         return Wire(schema.concat(list(rows)), *(np.concatenate(c) for c in columns))
 
 
-def _record(
-    config: SimConfig, rng: np.random.Generator, tape: Tape, opening: np.ndarray, first_fair: np.ndarray,
-    grid: np.ndarray, open_ns: int,
+def record_tape(
+    rng: np.random.Generator, tape: Tape, opening: np.ndarray, first_fair: np.ndarray, grid: np.ndarray,
+    open_ns: int, *, gap_share: float, max_lost: int,
 ) -> Wire:  # fmt: skip
     """Rows that a recorder received: snapshots, deltas and, in some events, a hole and new snapshots."""
     n_markets, n = opening.shape[0], tape.time_us.size
@@ -259,9 +269,9 @@ def _record(
     tape.time_us[:] += (np.arange(n) + 1) * n_markets
     recorder = _Recorder(tape, opening, grid, open_ns, _NETWORK_US + rng.integers(0, 4_000, n))
     recorder.snapshots(first_fair)
-    if rng.random() < config.gap_share:
+    if rng.random() < gap_share:
         at = int(rng.uniform(0.1, 0.8) * n)
-        found = min(at + int(rng.integers(1, config.max_lost + 1)), n - 2)
+        found = min(at + int(rng.integers(1, max_lost + 1)), n - 2)
         recorder.receive(at)
         recorder.lose(found)
         recorder.receive(min(found + int(rng.integers(1, 6)), n - 1))
@@ -273,7 +283,7 @@ def _record(
 def simulate_event(config: SimConfig, index: int) -> SimEvent:
     """Event ``index`` of the exchange that ``config`` describes; it depends on nothing else."""
     rng = np.random.default_rng([config.seed, index])
-    family = _draw_family(rng, config)
+    family = draw_family(rng, config.single_share, config.nested_share)
     n_markets = 1 if family == "single" else int(rng.integers(config.min_markets, config.max_markets + 1))
     contracts = draw_contracts(rng, family, n_markets)
     specs = _specs(config, rng, index, family, contracts)
@@ -300,7 +310,9 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
         for spec, low, high in zip(specs, lower, upper, strict=True)
     ]
     first_fair = np.array([tape.fair[np.flatnonzero(tape.market == m)[0]] for m in range(n_markets)])
-    wire = _record(config, rng, tape, opening, first_fair, grid, open_ns)
+    wire = record_tape(
+        rng, tape, opening, first_fair, grid, open_ns, gap_share=config.gap_share, max_lost=config.max_lost
+    )
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire)
 
 
@@ -322,7 +334,11 @@ def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.Marke
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
     """Markets of event ``index`` in memory, with the values of the files that :func:`simulate` writes."""
-    event = simulate_event(config, index)
+    return markets_of(simulate_event(config, index))
+
+
+def markets_of(event: SimEvent) -> list[SimMarket]:
+    """Markets of an event of any world, as an importer would give them."""
     return [
         SimMarket(spec, settlement, *market_rows(event.wire, m, spec))
         for m, (spec, settlement) in enumerate(zip(event.specs, event.settlements, strict=True))

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 from kalshi_platform.domain import slopes
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange.capture_file import capture_lines
-from kalshi_platform.simulation.simexchange.config import SimConfig
-from kalshi_platform.simulation.simexchange.generate import SimEvent, simulate_event
+from kalshi_platform.simulation.simexchange.generate import SimEvent
 from kalshi_platform.simulation.simexchange.level2_file import (
     LEVEL2_SCHEMA,
     level2_table,
     market_rows_of,
     write_markets,
 )
+from kalshi_platform.simulation.simexchange.presets import ExchangeConfig, event_of
 from kalshi_platform.storage.room import require_room
 from kalshi_platform.storage.whole_file import whole_folder
 
@@ -47,7 +47,7 @@ class SimFiles(NamedTuple):
 
 
 def simulate(
-    config: SimConfig,
+    config: ExchangeConfig,
     out_dir: Path,
     progress: Progress | None = None,
     file_format: FileFormat = "parquet",
@@ -70,16 +70,14 @@ def simulate(
     return SimFiles(out_dir / EVENTS_NAMES[file_format], out_dir / MARKETS_NAME, config.n_events, *counts)
 
 
-def estimated_bytes(config: SimConfig, file_format: FileFormat) -> int:
+def estimated_bytes(config: ExchangeConfig, file_format: FileFormat) -> int:
     """Size of the recordings of ``config``, from the measured bytes a row."""
     a_row = slopes.RECORDING_BYTES_A_ROW if file_format == "parquet" else slopes.CAPTURE_BYTES_A_ROW
-    family = (1 - config.single_share) * (config.min_markets + config.max_markets) / 2
-    rows = config.n_events * (config.single_share + family) * config.messages_per_market
-    return int(rows * a_row.value)
+    return int(config.expected_rows * a_row.value)
 
 
 def _write(
-    config: SimConfig, folder: Path, file_format: FileFormat, progress: Progress
+    config: ExchangeConfig, folder: Path, file_format: FileFormat, progress: Progress
 ) -> tuple[int, int, int]:
     """Write all events; returns (markets, messages, gaps)."""
     path = folder / EVENTS_NAMES[file_format]
@@ -88,7 +86,7 @@ def _write(
     writer = _parquet_writer(path) if file_format == "parquet" else _capture_writer(path)
     with writer as write:
         for index in range(config.n_events):
-            event = simulate_event(config, index)
+            event = event_of(config, index)
             write(event)
             markets += market_rows_of(event)
             n_messages += event.n_messages

@@ -2,11 +2,12 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.program import program
-from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange import SimConfig, preset_of
 
 
 def simulated(out, *words):
@@ -19,9 +20,27 @@ def test_json_counts_what_was_written_and_names_the_settings(tmp_path):
     found = json.loads(done.stdout)
     assert found["n_events"] == 2
     assert found["n_markets"] >= 2
-    assert found["config_digest"] == SimConfig.preset("default").replace(n_events=2, seed=7).digest
+    assert found["config_digest"] == SimConfig().replace(n_events=2, seed=7).digest
     for name in ("events_path", "markets_path"):
         assert found[name].startswith(str(tmp_path / "a"))
+
+
+def test_json_names_the_preset_with_date_and_data_of_its_fit(tmp_path):
+    found = json.loads(simulated(tmp_path / "a", "--json", "--preset", "calibrated").stdout)
+    assert found["preset"] == "calibrated"
+    assert "fitted on 2026-11-29 to the S&P 500 market" in found["fitted"]
+    config = preset_of("calibrated").replace(n_events=2, seed=7)
+    assert found["config_digest"] == config.digest
+
+
+@pytest.mark.parametrize("words", [("--exchange", "default"), ("--exchange=planted_imbalance",)])
+def test_the_old_spelling_writes_the_same_files_and_warns(tmp_path, words):
+    new = simulated(tmp_path / "new", "--preset", "planted_imbalance")
+    old = simulated(tmp_path / "old", *words)
+    assert (new.exit_code, old.exit_code) == (0, 0)
+    assert "--exchange is now --preset" in old.stderr
+    for path in (tmp_path / "new").iterdir():
+        assert path.read_bytes() == (tmp_path / "old" / path.name).read_bytes()
 
 
 def test_people_are_told_what_comes_next(tmp_path):
@@ -39,7 +58,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
 
 
 def test_an_unknown_preset_is_wrong_usage(tmp_path):
-    done = simulated(tmp_path / "a", "--exchange", "casino")
+    done = simulated(tmp_path / "a", "--preset", "casino")
     assert done.exit_code == 2
     assert not (tmp_path / "a").exists()
 

@@ -117,7 +117,13 @@ def test_a_variance_ratio_worked_by_hand():
     # five steps: 45 - 40 = 5 and 44 - 41 = 3: mean (25 + 9) / 2 = 17; 17 / (5 x 1) = 3.4
     view = made_view(mids(40, 41, 42, 43, 44, 45, 44, every_s=60))
     assert number("variance ratio, 5 min", view) == pytest.approx(3.4)
+    assert number("volatility", view) == pytest.approx(1.0)
     assert number("variance ratio, 15 min", view) is None
+
+
+def test_a_volatility_worked_by_hand():
+    # changes 3, -4 and 0 in three minutes: root of (9 + 16 + 0) / 3
+    assert number("volatility", made_view(mids(40, 43, 39, 39, every_s=60))) == pytest.approx((25 / 3) ** 0.5)
 
 
 def test_the_grid_takes_the_last_mid_before_each_minute():

@@ -10,10 +10,11 @@ import pytest
 from made.sim_events import SMALL, imported
 
 from kalshi_platform.data.market_data.importers import discover, run_job
-from kalshi_platform.data.market_data.schema import GAP, take
-from kalshi_platform.simulation.simexchange import generate_event, simulate
+from kalshi_platform.data.market_data.schema import GAP, STATUS, STATUS_ACTIVE, STATUS_PAUSED, take
+from kalshi_platform.simulation.simexchange import event_of, generate_event, simulate
 from kalshi_platform.simulation.simexchange.capture_file import capture_lines
 from kalshi_platform.simulation.simexchange.generate import simulate_event
+from kalshi_platform.simulation.simexchange.world import WorldConfig
 
 
 def test_the_importer_reads_the_capture_as_the_same_changes_prints_and_snapshots(tmp_path):
@@ -83,3 +84,22 @@ def test_a_print_stands_behind_the_delta_it_took_from_at_the_same_time_and_size(
         assert trade["taker_side"] != delta["side"]
         assert trade[f"{delta['side']}_price_dollars"] == delta["price_dollars"]
         assert Decimal(trade["yes_price_dollars"]) + Decimal(trade["no_price_dollars"]) == 1
+
+
+def test_pauses_and_new_bands_are_told_by_lifecycle_frames_of_every_market(tmp_path):
+    config = WorldConfig(
+        n_events=2, min_duration_s=600, max_duration_s=600, pause_share=1.0, regrid_share=1.0, gap_share=0.0,
+        pause_s=20.0,
+    )  # fmt: skip
+    simulate(config, tmp_path / "out", file_format="capture")
+    for ticker, market in imported(tmp_path / "out").items():
+        rows = take(market.rows, market.rows.kind == STATUS)
+        assert rows.qty_e2.tolist() == [STATUS_PAUSED, STATUS_ACTIVE], ticker
+        assert rows.recv_ns[1] - rows.recv_ns[0] == pytest.approx(20_000_000_000, abs=2)
+    for index in range(2):
+        frames = [json.loads(json.loads(line)["raw"]) for line in capture_lines(event_of(config, index))]
+        told = [f for f in frames if f["type"] == "market_lifecycle_v2"]
+        assert [f["seq"] for f in told] == list(range(1, len(told) + 1))
+        bands = [f["msg"]["price_ranges"] for f in told if "price_ranges" in f["msg"]]
+        assert len(bands) == len(told) // 3
+        assert bands[0][0] == {"start": "0.0000", "end": "0.1000", "step": "0.0010"}

@@ -1,12 +1,9 @@
-"""The simulated exchange's config: impossible ones are refused, presets differ as they say."""
-
-from typing import get_args
+"""The simulated exchange's config: impossible ones are refused."""
 
 import pytest
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.simexchange import SimConfig
-from kalshi_platform.simulation.simexchange.config import Preset
 
 
 @pytest.mark.parametrize(
@@ -28,13 +25,6 @@ def test_a_martingale_has_no_consensus_error_and_no_lean_and_is_else_the_default
     assert (plain.mispricing_sd_cents, plain.lean) == (0.0, 0.0)
     own = SimConfig()
     assert plain.replace(mispricing_sd_cents=own.mispricing_sd_cents, lean=own.lean) == SimConfig(seed=3)
-
-
-@pytest.mark.parametrize("name", get_args(Preset))
-def test_every_preset_takes_the_seed(name):
-    assert SimConfig.preset(name, 7).seed == 7
-    assert SimConfig.preset(name, 7).digest != SimConfig.preset(name, 8).digest
-    assert (SimConfig.preset(name) == SimConfig()) == (name == "default")
 
 
 @pytest.mark.parametrize("pair", [("duration_s", 9_000, 8_000), ("resolved", 0.3, 0.2)])
