@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 #: argument; "" means that the option is needless: it was a switch for what always happens now.
 OLD_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "quickstart": {"--data": "--input"},
-    "simulate": {"--exchange": "--preset"},
+    "simulate": {"--preset": "--exchange"},
     "progressive": {"--steps-per-level": "--steps"},
     "evaluate": {"--checkpoint": "--run", "--seeds": "--evaluation-seeds"},
     "models register": {"RUN": "--run"},

@@ -32,8 +32,12 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    preset: Annotated[
-        Preset, typer.Option(help="which world; default is the old name of planted_imbalance")
+    exchange: Annotated[
+        Preset,
+        typer.Option(
+            help="which world, see docs/world.md; in martingale there is nothing to learn; default is the old "
+            "name of planted_imbalance"
+        ),
     ] = "planted_imbalance",
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
@@ -44,27 +48,27 @@ def run(
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
     names = {f"{kind}.{name}": word for kind in ("SimConfig", "WorldConfig") for name, word in _OPTIONS}
     with option_words(names):
-        config = preset_of(preset).replace(n_events=events, seed=seed)
+        config = preset_of(exchange).replace(n_events=events, seed=seed)
     show = Countdown(tell, "simulating")
     files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     tell(f"simulated {files.n_events} events")
     if as_json:
-        typer.echo(json_text(_summary(preset, config, files)))
+        typer.echo(json_text(_summary(exchange, config, files)))
         return
     gaps = f"{files.n_gaps} recordings with lost messages" if files.n_gaps else "no lost messages"
     typer.echo(
         f"{files.n_events} events, {files.n_markets} markets, {files.n_messages:,} messages, {gaps}\n"
-        f"{preset}: {PRESETS[preset].content}; {PRESETS[preset].fitted}\n"
+        f"{exchange}: {PRESETS[exchange].content}; {PRESETS[exchange].fitted}\n"
         f"{files.events}\n{files.markets}\n"
         f"next: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}"
     )
 
 
-def _summary(preset: Preset, config: ExchangeConfig, files: SimFiles) -> dict[str, object]:
+def _summary(exchange: Preset, config: ExchangeConfig, files: SimFiles) -> dict[str, object]:
     return {
-        "preset": preset,
-        "content": PRESETS[preset].content,
-        "fitted": PRESETS[preset].fitted,
+        "exchange": exchange,
+        "content": PRESETS[exchange].content,
+        "fitted": PRESETS[exchange].fitted,
         "events_path": str(files.events),
         "markets_path": str(files.markets),
         "config_digest": config.digest,

@@ -20,7 +20,10 @@ from kalshi_platform.models.registry.evidence import Estimate, Performance, Rule
 SIMULATED: Final = "simulated"
 #: First words on a policy that earns nothing and loses nothing.
 _IDLE: Final = "Does not trade: not one order was filled. "
-_PLANTED: Final = "the simulator plants a displayed mispricing of about 5 c; it says nothing about a market"
+_MADE: Final = (
+    "a result on what the simulator made (its world planted_imbalance displays a mispricing of about 5 c) "
+    "says nothing about a market"
+)
 
 
 class WorthFigures(Config):
@@ -117,10 +120,10 @@ def _source(figures: WorthFigures) -> str:
     if not counts:
         return "Source of the data not known: take them for simulated."
     if set(counts) == {SIMULATED}:
-        return f"Simulated: {_PLANTED}."
+        return f"Simulated: {_MADE}."
     each = ", ".join(f"{name.replace('_', '-')} {n:,}" for name, n in sorted(counts.items()))
     if SIMULATED in counts:
-        return f"Simulated and recorded mixed (blocks: {each}): {_PLANTED}."
+        return f"Simulated and recorded mixed (blocks: {each}): {_MADE}."
     return f"Recorded data (blocks: {each})."
 
 

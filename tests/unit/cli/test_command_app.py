@@ -111,8 +111,7 @@ def load_sweep() -> Any:
         (["models", "shwo"], "No such command: shwo; did you mean show?"),
         (["--versoin"], "No such option: --versoin; did you mean --version?"),
         (["train", "--datset", "x"], "No such option: --datset; did you mean --dataset"),
-        (["simulate", "--out", "x", "--preset", "calibratd"],
-         "did you mean calibrated?"),
+        (["simulate", "--out", "x", "--exchange", "calibratd"], "did you mean calibrated?"),
         (["evaluate", "--run", "x", "--dataset", "y", "--split", "tets"], "did you mean test?"),
     ],
 )  # fmt: skip

@@ -26,19 +26,19 @@ def test_json_counts_what_was_written_and_names_the_settings(tmp_path):
 
 
 def test_json_names_the_preset_with_date_and_data_of_its_fit(tmp_path):
-    found = json.loads(simulated(tmp_path / "a", "--json", "--preset", "calibrated").stdout)
-    assert found["preset"] == "calibrated"
+    found = json.loads(simulated(tmp_path / "a", "--json", "--exchange", "calibrated").stdout)
+    assert found["exchange"] == "calibrated"
     assert "fitted on 2026-11-29 to the S&P 500 market" in found["fitted"]
     config = preset_of("calibrated").replace(n_events=2, seed=7)
     assert found["config_digest"] == config.digest
 
 
-@pytest.mark.parametrize("words", [("--exchange", "default"), ("--exchange=planted_imbalance",)])
+@pytest.mark.parametrize("words", [("--preset", "default"), ("--preset=planted_imbalance",)])
 def test_the_old_spelling_writes_the_same_files_and_warns(tmp_path, words):
-    new = simulated(tmp_path / "new", "--preset", "planted_imbalance")
+    new = simulated(tmp_path / "new", "--exchange", "planted_imbalance")
     old = simulated(tmp_path / "old", *words)
     assert (new.exit_code, old.exit_code) == (0, 0)
-    assert "--exchange is now --preset" in old.stderr
+    assert "--preset is now --exchange" in old.stderr
     for path in (tmp_path / "new").iterdir():
         assert path.read_bytes() == (tmp_path / "old" / path.name).read_bytes()
 
@@ -58,7 +58,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
 
 
 def test_an_unknown_preset_is_wrong_usage(tmp_path):
-    done = simulated(tmp_path / "a", "--preset", "casino")
+    done = simulated(tmp_path / "a", "--exchange", "casino")
     assert done.exit_code == 2
     assert not (tmp_path / "a").exists()
 

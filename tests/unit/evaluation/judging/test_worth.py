@@ -75,8 +75,8 @@ def stood(**changes) -> WorthFigures:
 
 def test_a_policy_that_a_rule_equals_is_said_to_be_no_better():
     assert worth(stood()) == (
-        "Simulated: the simulator plants a displayed mispricing of about 5 c; it says nothing about a "
-        "market. NOT shown to be better than the best rule on training events (imbalance > 0.35): difference "
+        "Simulated: a result on what the simulator made (its world planted_imbalance displays a mispricing of "
+        "about 5 c) says nothing about a market. NOT shown to be better than the best rule on training events (imbalance > 0.35): difference "
         "-0.50 % [-1.5 %, 0.50 %]. Earns 5.8 % [4.8 %, 6.8 %] of the capital a block. On 25 "
         "independent blocks."
     )
@@ -93,7 +93,7 @@ def test_a_policy_that_a_rule_equals_is_said_to_be_no_better():
         ({"earned": estimate(-0.05)}, "LOSES: -5.0 %"),
         ({"blocks": {}}, "Source of the data not known: take them for simulated."),
         ({"blocks": {"quotes": 5, "trade_implied": 20}}, "Recorded data (blocks: quotes 5, trade-implied 2"),
-        ({"blocks": {"simulated": 5, "recorded": 20}}, "mixed (blocks: recorded 20, simulated 5): the"),
+        ({"blocks": {"simulated": 5, "recorded": 20}}, "mixed (blocks: recorded 20, simulated 5): a result"),
         ({"n_blocks": 2}, "On 2 independent blocks: n = 2, decides nothing."),
         ({"n_blocks": 1}, "On 1 independent block: n = 1, decides nothing."),
     ],
