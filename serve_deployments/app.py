@@ -102,7 +102,9 @@ class Ingress:
             asyncio.create_task(watch_waits(observability.waited)),
         ]
         if args.shadow is not None:
-            following = _every(args.poll_s, lambda: asyncio.to_thread(guard.follow_shadow), "the shadow")
+            following = _every(
+                args.poll_s, lambda: asyncio.to_thread(guard.follow_shadow), "the shadow", at_once=True
+            )
             self._tasks.append(asyncio.create_task(following))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -121,10 +123,14 @@ def _settle() -> None:
     gc.freeze()
 
 
-async def _every(seconds: float, act: Callable[[], Awaitable[object]], what: str) -> None:
-    """Call ``act`` every ``seconds``; log failures and continue."""
+async def _every(
+    seconds: float, act: Callable[[], Awaitable[object]], what: str, *, at_once: bool = False
+) -> None:
+    """Call ``act`` every ``seconds``, first after as many or ``at_once``; log failures and continue."""
+    wait_s = 0.0 if at_once else seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(wait_s)
+        wait_s = seconds
         try:
             await act()
         except PlatformError as error:

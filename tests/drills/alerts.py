@@ -140,6 +140,8 @@ async def crashes(place: Place, log: Log) -> None:
     async with beside(kill_all_the_time(place, "Tier3")):
         await until(log, "Fallbacks", "CrashLoop", "ReplicasMissing", limit_s=540)
     await until(log, "ReplicasDisagree", limit_s=660)  # before all answer with one model again
+    for _ in range(10):  # each call asks one of the two replicas: both serve what the alias names then
+        await admin(place, "/v1/models/reload")
     log.provoke("RolledBack")
     await admin(place, "/v1/models/rollback", reason="it trades too much")
     await until(log, "RolledBack", limit_s=120)
