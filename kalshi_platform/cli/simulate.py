@@ -35,8 +35,8 @@ def run(
     exchange: Annotated[
         Preset,
         typer.Option(
-            help="which world, see docs/world.md; in martingale there is nothing to learn; default is the old "
-            "name of planted_imbalance"
+            help="which world, see docs/world.md; in martingale there is nothing to learn; default is the "
+            "old name of planted_imbalance"
         ),
     ] = "planted_imbalance",
     file_format: Annotated[
