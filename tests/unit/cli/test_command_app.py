@@ -67,6 +67,7 @@ MEANINGS = {
     "--resume": ("continue the run in --out", "continue the sweep in --storage or --out"),
     "--smoke": ("take every step", "run every step"),
     "--storage": ("Folder or s3://bucket/prefix to reach", "where the sweep lies"),
+    "--preset": ("settings to start from", "which world"),
     "--out": ("folder", "new folder", "new dataset", "where everything goes", "the Parquet file"),
     "--set": ("",),
     "--seed": ("root of all randomness", "seed of all random draws", "seed for request times"),
