@@ -89,9 +89,10 @@ def _trade(world: World, rng: np.random.Generator, end_ns: int) -> Tape:
         ended = bool(trade(world, rng, end_ns, room))
         parts.append(_columns(world.tape, int(world.tape.n[0])))
         world.tape.n[0] = 0
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    last = world.tape
-    return Tape(*columns, np.array([columns[0].size]), last.now_us, last.now_fair)
+    whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    time_us, market, side, level, change, is_fill, fair = whole
+    n, last = np.array([time_us.size]), world.tape
+    return Tape(time_us, market, side, level, change, is_fill, fair, n, last.now_us, last.now_fair)
 
 
 def _opened(
