@@ -22,8 +22,8 @@ from kalshi_platform.simulation.simexchange.generate import (
     BOOK_SID,
     LIFECYCLE_SID,
     TRADE_SID,
+    Announced,
     SimEvent,
-    Told,
 )
 
 _SIDES: Final = ("yes", "no")
@@ -116,7 +116,7 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
             yield _line(recv_ns, conn, _snapshot(seq + n_ok, head[m], levels))
 
 
-def _told_lines(event: SimEvent, told: Told, n_told: int, tickers: list[str]) -> Iterator[str]:
+def _told_lines(event: SimEvent, told: Announced, n_told: int, tickers: list[str]) -> Iterator[str]:
     """Lifecycle frames of every market of an event about one thing, after ``n_told`` such frames."""
     bands = ""
     if told.event_type == "price_level_structure_updated":

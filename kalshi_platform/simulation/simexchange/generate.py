@@ -72,7 +72,7 @@ class Wire(NamedTuple):
     lost: np.ndarray  # (n,) i8: messages lost before the row, at the market's first row after a hole; else 0
 
 
-class Told(NamedTuple):
+class Announced(NamedTuple):
     """One thing that the exchange tells of every market of an event beside its books: captures show it."""
 
     recv_ns: int
@@ -90,7 +90,7 @@ class SimEvent:
     specs: list[MarketSpec]
     settlements: list[Settlement]
     wire: Wire
-    told: tuple[Told, ...] = ()
+    told: tuple[Announced, ...] = ()
 
     @property
     def n_messages(self) -> int:

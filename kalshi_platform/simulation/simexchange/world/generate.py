@@ -18,8 +18,8 @@ from kalshi_platform.simulation.simexchange.contracts import TAPERED, Contract, 
 from kalshi_platform.simulation.simexchange.generate import (
     DETERMINATION_NS,
     FIRST_OPEN_NS,
+    Announced,
     SimEvent,
-    Told,
     draw_family,
     record_tape,
 )
@@ -89,10 +89,10 @@ def _trade(world: World, rng: np.random.Generator, end_ns: int) -> Tape:
         ended = bool(trade(world, rng, end_ns, room))
         parts.append(_columns(world.tape, int(world.tape.n[0])))
         world.tape.n[0] = 0
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Tape(
-        *columns, n=np.array([columns[0].size]), now_us=world.tape.now_us, now_fair=world.tape.now_fair
-    )
+    whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    time_us, market, side, level, change, is_fill, fair = whole
+    n, last = np.array([time_us.size]), world.tape
+    return Tape(time_us, market, side, level, change, is_fill, fair, n, last.now_us, last.now_fair)
 
 
 def _opened(
@@ -187,11 +187,11 @@ def simulate_world_event(config: WorldConfig, index: int) -> SimEvent:
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire, told)
 
 
-def _told(plan: Plan, open_ns: int) -> tuple[Told, ...]:
+def _told(plan: Plan, open_ns: int) -> tuple[Announced, ...]:
     """Pauses and new bands with the time at which the feed tells of them."""
     schedule = plan.schedule
     return tuple(
-        Told(open_ns + int(at_ns) + _LIFECYCLE_NS, _LIFECYCLE[int(kind)])
+        Announced(open_ns + int(at_ns) + _LIFECYCLE_NS, _LIFECYCLE[int(kind)])
         for at_ns, kind in zip(schedule.at_ns, schedule.kind, strict=True)
         if int(kind) in _LIFECYCLE
     )

@@ -15,7 +15,7 @@ from kalshi_platform.simulation.simexchange.world.records import (
     N_OTHERS,
     SETTINGS_DTYPE,
     STATE_DTYPE,
-    Schedule,
+    DaySchedule,
     World,
 )
 
@@ -80,7 +80,7 @@ def makers_of(config: WorldConfig) -> np.ndarray:
 
 
 def new_world(
-    config: WorldConfig, core: Core, schedule: Schedule, family: int, fine_bands: np.ndarray, rows: int
+    config: WorldConfig, core: Core, schedule: DaySchedule, family: int, fine_bands: np.ndarray, rows: int
 ) -> World:
     """World at its opening, before any order; ``rows`` is the room of the recording."""
     n_markets, n_makers = core.markets.size, len(config.makers)

@@ -24,7 +24,7 @@ from kalshi_platform.simulation.simexchange.world.records import (
     QUIET,
     REGRID,
     RESUME,
-    Schedule,
+    DaySchedule,
 )
 
 FINANCIALS, ECONOMICS, SPORTS, POLITICS = range(len(CATEGORIES))
@@ -48,7 +48,7 @@ class Moves(NamedTuple):
 class Plan(NamedTuple):
     """An event's schedule, its true end and what is left to the settlement."""
 
-    schedule: Schedule
+    schedule: DaySchedule
     end_s: float
     forecast: float
     variance: float
@@ -106,11 +106,12 @@ class _Items:
     def activity(self, at_s: float, factor: float) -> None:
         self.add(at_s, ACTIVITY, 1_000 * factor)
 
-    def schedule(self, fair: np.ndarray) -> Schedule:
+    def schedule(self, fair: np.ndarray) -> DaySchedule:
         """All items in order of time; of one instant as they were added."""
         order = sorted(range(len(self._items)), key=lambda i: self._items[i][0])
         columns = np.array([self._items[i] for i in order], "i8").reshape(-1, 3)
-        return Schedule(*(np.ascontiguousarray(columns[:, i]) for i in range(3)), fair)
+        at_ns, kind, value = (np.ascontiguousarray(columns[:, i]) for i in range(3))
+        return DaySchedule(at_ns, kind, value, fair)
 
 
 def _moves(

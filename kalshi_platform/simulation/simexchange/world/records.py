@@ -102,7 +102,7 @@ STATE_DTYPE: Final = np.dtype(
 )
 
 
-class Schedule(NamedTuple):
+class DaySchedule(NamedTuple):
     """Items in order of time."""
 
     at_ns: np.ndarray  # (S,) i8
@@ -125,5 +125,5 @@ class World(NamedTuple):
     quotes: np.ndarray  # (M, K, 2, MAX_LEVELS) i8: order numbers, NONE where there is none
     markets: np.ndarray  # (M,) MARKET_STATE_DTYPE
     due: np.ndarray  # (M, K + N_OTHERS) i8
-    schedule: Schedule
+    schedule: DaySchedule
     fine_bands: np.ndarray  # (3, 3) i8: price bands after a change

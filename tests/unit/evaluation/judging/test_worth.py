@@ -77,7 +77,8 @@ def test_a_policy_that_a_rule_equals_is_said_to_be_no_better():
     assert worth(stood()) == (
         "Simulated: a result on what the simulator made (its world planted_imbalance displays a mispricing "
         "of about 5 c) says nothing about a market. NOT shown to be better than the best rule on "
-        "training events (imbalance > 0.35): difference -0.50 % [-1.5 %, 0.50 %]. Earns 5.8 % [4.8 %, 6.8 %] of the capital a block. On 25 "
+        "training events (imbalance > 0.35): difference -0.50 % [-1.5 %, 0.50 %]. Earns "
+        "5.8 % [4.8 %, 6.8 %] of the capital a block. On 25 "
         "independent blocks."
     )
 
