@@ -40,11 +40,12 @@ within() { # CONTAINER COMMAND...: runs it as the image's user, with the smoke's
   local name=$1
   shift
   store run --isolation chroot --user 1000:1000 --volume "$work:/work" --env RAY_AUTH_TOKEN="$ray_token" \
-    --env KALSHI_PLATFORM_REGISTRY=/work/registry --env KALSHI_CLIENT_TOKENS="$token" "$name" -- "$@"
+    --env KALSHI_PLATFORM_REGISTRY=/work/registry --env KALSHI_CLIENT_TOKENS="$token" \
+    --env KALSHI_ADMIN_TOKENS="$admin_token" "$name" -- "$@"
 }
 ask() { within "$server_container" python -c "$@"; }
-ray_token=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
-token=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+ray_token=$(secret) token=$(secret) admin_token=$(secret)
 
 for name in train serve; do
   step "image $name says its commit"

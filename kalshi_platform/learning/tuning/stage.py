@@ -116,6 +116,8 @@ def _tuner(
         tune_config=TuneConfig(
             scheduler=scheduler,
             max_concurrent_trials=sweep.concurrent or None,
+            # A start costs ten seconds; a population's changes in one process are not tried.
+            reuse_actors=not _is_population(stage, sweep),
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),

@@ -165,16 +165,21 @@ def _replay(run: Path, min_gain: float) -> None:
 
 
 def _report_with_checkpoint(found: dict[str, Any], run: Path, trial: str) -> None:
-    """Report together with the newest checkpoint, which another trial may take over."""
+    """Report together with the newest checkpoint, which another trial may take over.
+
+    It lies in a folder of its own below Tune's: a trial that was paused between its copying and Tune's hearing
+    of it copies its next checkpoint over that one, and files of two would be mixed.
+    """
     newest = (run / LATEST).resolve()
     verify(newest)  # before the copy gets a seal of its own
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
+        copy = Path(folder) / newest.name
+        copy.mkdir()
         for path in newest.iterdir():
             (copy / path.name).hardlink_to(path) if _same_device(path, copy) else _copy(path, copy)
         (copy / METRICS).write_bytes((run / METRICS).read_bytes())
-        (copy / _ORIGIN).write_text(json_text({"trial": trial, "iteration": int(newest.name)}))
         seal(copy)
+        (Path(folder) / _ORIGIN).write_text(json_text({"trial": trial, "checkpoint": newest.name}))
         tune.report(found, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
@@ -198,10 +203,11 @@ def _take_over(run: Path, trial: str) -> None:
         origin = json.loads((Path(folder) / _ORIGIN).read_text())
         if origin["trial"] == trial:
             return  # its own: the run's folder has it, and perhaps a newer one
-        policy, state = read_checkpoint(Path(folder))
+        foreign = Path(folder) / origin["checkpoint"]
+        policy, state = read_checkpoint(foreign)
         counters = state.values["run"]
         if (run / BEST).exists():
             _, own = read_checkpoint((run / BEST).resolve())
             counters |= {k: own.values["run"][k] for k in ("best_score", "best_iteration")}
-        write_checkpoint(run, origin["iteration"], policy, state)
-        write_whole(run / METRICS, (Path(folder) / METRICS).read_bytes())
+        write_checkpoint(run, int(foreign.name), policy, state)
+        write_whole(run / METRICS, (foreign / METRICS).read_bytes())

@@ -82,22 +82,24 @@ def test_only_reports_up_to_the_last_checkpoint_are_told_again(tmp_path, told):
     assert [f["iteration"] for f in told.reports] == [1, 2, 3]
 
 
-def handed(folder, origin):
-    """A checkpoint of another run as Ray Tune hands it over."""
-    (folder / "origin.json").write_text(json.dumps(origin))
-    (folder / METRICS).write_text("".join(json.dumps(line(k)) + "\n" for k in (1, 2)))
-    seal(folder)
+def handed(checkpoint, by):
+    """A checkpoint of the run ``by`` as Ray Tune hands it over: in a folder of its own, with its origin."""
+    folder = checkpoint.parents[1] / "handed"
+    shutil.copytree(checkpoint, folder / checkpoint.name)
+    (folder / checkpoint.name / METRICS).write_text("".join(json.dumps(line(k)) + "\n" for k in (1, 2)))
+    seal(folder / checkpoint.name)
+    (folder / "origin.json").write_text(json.dumps({"trial": by, "checkpoint": checkpoint.name}))
     return SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(folder)))
 
 
 def test_a_run_that_takes_over_anothers_weights_keeps_its_own_best(tmp_path, told):
-    own, other = run_of(tmp_path / "own"), run_of(tmp_path / "other", best=9.0)
-    told.given = handed((other / "latest").resolve(), {"trial": "other", "iteration": 2})
+    own, other = run_of(tmp_path / "own"), run_of(tmp_path / "other", trained_to=2, best=9.0)
+    told.given = handed((other / "latest").resolve(), "other")
     trial._take_over(own, "own")
     policy, state = checkpoint.read_checkpoint((own / "latest").resolve())
     assert (own / "latest").resolve().name == "000002"
     assert (state.values["run"]["best_score"], state.values["run"]["best_iteration"]) == (0.4, 3)
-    weights, taken = (p.network.state_dict() for p in (policy, made_policy(seed=4)))
+    weights, taken = (p.network.state_dict() for p in (policy, made_policy(seed=2)))
     assert all(weights[name].equal(taken[name]) for name in weights)
     assert [row["iteration"] for row in read_metrics(own)] == [1, 2]
 
@@ -106,16 +108,23 @@ def test_what_a_run_hands_over_another_can_take_and_its_own_checkpoint_stays_sou
     giver, taker = run_of(tmp_path / "giver", best=9.0), run_of(tmp_path / "taker")
     kept = tmp_path / "kept"
     handing = SimpleNamespace(
-        Checkpoint=SimpleNamespace(from_directory=lambda folder: shutil.copytree(folder, kept)),
+        Checkpoint=SimpleNamespace(from_directory=lambda folder: shutil.copytree(folder, kept, dirs_exist_ok=True)),
         report=lambda found, checkpoint: None,
         get_checkpoint=lambda: SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(kept))),
     )
     monkeypatch.setattr(trial, "tune", handing)
+    (giver / "latest" / "validation.json").write_text("{}")
+    seal((giver / "latest").resolve())
     trial._report_with_checkpoint({}, giver, "giver")
     verify((giver / "latest").resolve())
     trial._take_over(taker, "taker")
     assert checkpoint.read_checkpoint((taker / "latest").resolve())[1].values["run"]["best_score"] == 0.4
     assert [row["iteration"] for row in read_metrics(taker)] == [1, 2, 3, 4]
+    # Paused before Tune heard of it, the giver's next checkpoint is copied over this one.
+    write_checkpoint(giver, 5, made_policy(seed=4), TrainingState({}, {"run": {}}, {"x": np.zeros(1)}))
+    trial._report_with_checkpoint({}, giver, "giver")
+    trial._take_over(taker, "taker")
+    assert (taker / "latest").resolve().name == "000005"
     (giver / "latest" / "policy.pt").write_bytes(b"damaged")
     with pytest.raises(ChecksumError, match="policy"):
         trial._report_with_checkpoint({}, giver, "giver")
@@ -124,7 +133,7 @@ def test_what_a_run_hands_over_another_can_take_and_its_own_checkpoint_stays_sou
 def test_a_run_that_is_handed_its_own_checkpoint_stays_where_it_is(tmp_path, told):
     own = run_of(tmp_path / "own")
     trial._take_over(own, "own")  # nothing was handed over
-    told.given = handed(tmp_path, {"trial": "own", "iteration": 2})
+    told.given = handed((own / "checkpoints" / "000003").resolve(), "own")
     trial._take_over(own, "own")
     assert (own / "latest").resolve().name == "000004"
 
