@@ -53,10 +53,11 @@ def load(n_at_least: int) -> ReplayInput:
 
 def _recorded() -> list[MarketRows]:
     table = pl.read_parquet(RECORDED)
-    return [_market(part) for _, part in table.group_by("market_ticker", maintain_order=True)]
+    return [market_rows(part) for _, part in table.group_by("market_ticker", maintain_order=True)]
 
 
-def _market(table: pl.DataFrame) -> MarketRows:
+def market_rows(table: pl.DataFrame) -> MarketRows:
+    """Rows of one market of the recorded level-2 file."""
     rows = schema.empty(table.height)
     start = table["snap_start"].fill_null(value=False).to_numpy()
     snapshot = (table["type"] == "snapshot").to_numpy()

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from kalshi_platform.domain.fee_schedule import FeeTerms
 from kalshi_platform.domain.fees import maker_rate_e6, taker_rate_e6
 from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand
 from kalshi_platform.simulation.matching import tape
@@ -37,7 +38,7 @@ WHAT = ("CREATED", "LIMIT_SET", "TRIGGERED", "RESET", "DELETED")
 class Twins:
     """Both exchanges after the same commands."""
 
-    def __init__(self, decrease_keeps=True, reprice_keeps=False, markets=MARKETS):
+    def __init__(self, decrease_keeps=True, reprice_keeps=False, markets=MARKETS, most_open=200_000):
         specs = [
             MarketSpec(ticker=f"M{i}", event="E", price_ranges=bands, fee_type=fee,
                        close_ns=None if close == FOREVER else close)
@@ -46,7 +47,7 @@ class Twins:
         self.fast = SimulatedExchange(
             specs, Sizes(accounts=len(UNITS), shards=2, orders=512, groups=64, matches=512),
             shards=[row[2] for row in markets], decrease_keeps_place=decrease_keeps,
-            reprice_keeps_place=reprice_keeps,
+            reprice_keeps_place=reprice_keeps, most_open_orders=most_open,
         )  # fmt: skip
         self.slow = PlainCore(
             [
@@ -54,7 +55,7 @@ class Twins:
                  "maker": maker_rate_e6(spec), "shard": shard, "close": close, "limit": limit}
                 for spec, (_, bands, shard, close, limit) in zip(specs, markets, strict=True)
             ],
-            len(UNITS), 2, UNITS, decrease_keeps, reprice_keeps,
+            len(UNITS), 2, UNITS, decrease_keeps, reprice_keeps, most_open,
         )  # fmt: skip
         for market, row in enumerate(markets):
             self.fast.set_position_limit(market, row[4])
@@ -109,7 +110,9 @@ class Twins:
             state = core.shards[shard]
             assert (state["fees_e6"], state["paid_in_e6"]) == (told["fees"], told["paid_in"])
             here = core.markets["shard"] == shard
-            pledged = 10_000 * int(core.markets["open_interest_e2"][here].sum())
+            held = np.maximum(core.holdings["position_e2"], 0) * (core.units < 10_000)[:, None]
+            paid = (held.sum(axis=0) * core.markets["floor_e4"])[here].sum()
+            pledged = 10_000 * int(core.markets["open_interest_e2"][here].sum()) - int(paid)
             assert core.wallets["cash_e6"][:, shard].sum() + pledged + told["fees"] == told["paid_in"]
             for account in range(len(UNITS)):
                 owed = slow.reserved(account, shard) * 10**6
@@ -119,7 +122,7 @@ class Twins:
         """Numbers of the core's orders of one side, best price first, oldest first."""
         core, out = self.fast.core, []
         for own in np.flatnonzero(core.depth[market, side])[::-1]:
-            at, total = core.queues[market, side, own]["head"], 0
+            at, total = core.queues[market, side, own]["head"] - 1, 0
             while at >= 0:
                 out.append(int(core.orders[at]["order_id"]))
                 total += core.orders[at]["qty_e2"]
@@ -242,6 +245,14 @@ class Twins:
         self.slow.markets[market]["bands"] = [(b.start_e4, b.end_e4, b.step_e4) for b in bands]
         self.slow.tell("GRID", market=market)
         return self.fast.set_bands(market, bands), self.slow.answer()
+
+    def _floor(self, market, value):
+        return self.fast.raise_floor(market, value), self.slow.raise_floor(market, value)
+
+    def _fees(self, market, fee_type, multiplier):
+        terms = FeeTerms(fee_type=fee_type, fee_multiplier_e6=multiplier)
+        theirs = self.slow.set_fees(market, taker_rate_e6(terms), maker_rate_e6(terms))
+        return self.fast.set_fees(market, terms), theirs
 
     def _wait(self, seconds):
         until = self.slow.now + int(seconds * SECOND_NS)

@@ -17,7 +17,7 @@ class PlainOrder:
 
     def __init__(self, number, place, **fields):
         self.number, self.place = number, place
-        self.filled, self.pool = 0, Fraction(0)
+        self.filled, self.pool, self.held = 0, Fraction(0), Fraction(0)
         self.__dict__.update(fields)
 
     @property
@@ -46,10 +46,10 @@ class PlainGroup:
 class PlainCore:
     """Markets are dicts: bands, taker, maker (rates), shard, limit, open, close."""
 
-    def __init__(self, markets, n_accounts, n_shards, units, decrease_keeps, reprice_keeps):
+    def __init__(self, markets, n_accounts, n_shards, units, decrease_keeps, reprice_keeps, most_open):
         self.markets = markets
         for market in markets:
-            market |= {"status": "ACTIVE", "oi": 0}
+            market |= {"status": "ACTIVE", "oi": 0, "floor": 0}
         self.units = units
         self.cash = [[0] * n_shards for _ in range(n_accounts)]
         self.position = [[0] * len(markets) for _ in range(n_accounts)]
@@ -57,7 +57,7 @@ class PlainCore:
         self.orders: list[PlainOrder] = []  # those that rest
         self.groups: dict[int, PlainGroup] = {}
         self.now, self.n_orders, self.n_groups, self.places = 0, 0, 0, 0
-        self.decrease_keeps, self.reprice_keeps = decrease_keeps, reprice_keeps
+        self.decrease_keeps, self.reprice_keeps, self.most_open = decrease_keeps, reprice_keeps, most_open
         self.tape: list[dict[str, Any]] = []
 
     # what is asked
@@ -71,17 +71,32 @@ class PlainCore:
             levels[order.price] = levels.get(order.price, 0) + order.qty
         return [[price, qty] for price, qty in levels.items()]
 
+    def floor(self, account, market):
+        """Part of a YES that a direct member has been paid already, 1e-4 dollar."""
+        return self.markets[market]["floor"] if self.units[account] < 10_000 else 0
+
+    def uneven(self, order):
+        """True where a fill at the order's price can fall between two steps of the balance, fees aside."""
+        unit = Fraction(self.units[order.account], 10**6)
+        floor = self.floor(order.account, order.market)
+        return any((Fraction(x, 10**6) / unit).denominator != 1 for x in (order.cost(order.price), floor))
+
+    def revenue(self, order, price, qty, closes):
+        """Dollars that ``qty`` bring at YES price ``price``, of which ``closes`` end a position."""
+        floor = self.floor(order.account, order.market)
+        cost = order.cost(price) - (floor if order.buys_yes else 0)
+        return Fraction((10_000 - floor) * closes - cost * qty, 10**6)
+
     def model_fee(self, market, price, qty, maker):
         rate = Fraction(self.markets[market]["maker" if maker else "taker"], 10**6)
         p = Fraction(price, 10_000)
         return Fraction(ceil(rate * Fraction(qty, 100) * p * (1 - p) * 10**6), 10**6)
 
     def hold(self, order):
-        """Dollars kept for the maker fees of a resting order."""
+        """Dollars that an order must keep for its maker fees as they are now; ``held`` is what it keeps."""
         unit = Fraction(self.units[order.account], 10**6)
         maker = self.markets[order.market]["maker"]
-        one = Fraction(order.cost(order.price), 10**6)  # cost of 0.01 contract
-        if order.qty == 0 or (maker == 0 and (one / unit).denominator == 1):
+        if order.qty == 0 or (maker == 0 and not self.uneven(order)):
             return Fraction(0)
         return self.model_fee(order.market, order.price, order.qty, True) + max(unit - order.pool, 0)
 
@@ -94,9 +109,9 @@ class PlainCore:
             for order in sorted((o for o in orders if o.side == side), key=PlainOrder.rank):
                 closes = min(held, order.qty)
                 held -= closes
-                cash += Fraction(10_000 * closes - order.cost(order.price) * order.qty, 10**6)
+                cash += self.revenue(order, order.price, order.qty, closes)
             total += max(-cash, 0)
-        return total + sum((self.hold(o) for o in orders), Fraction(0))
+        return total + sum((o.held for o in orders), Fraction(0))
 
     def reserved(self, account, shard, market=None, orders=None, position=None):
         total = Fraction(0)
@@ -145,6 +160,7 @@ class PlainCore:
         return self.end(order, reason)
 
     def rest(self, order):
+        order.held = self.hold(order)
         self.orders.append(order)
         self.tell_delta(order, order.qty)
 
@@ -177,22 +193,23 @@ class PlainCore:
         sign = 1 if order.buys_yes else -1
         position = self.position[order.account][order.market]
         closes = min(max(-sign * position, 0), qty)
-        revenue = Fraction(10_000 * closes - order.cost(price) * qty, 10**6)
+        revenue = self.revenue(order, price, qty, closes)
         fee = self.model_fee(order.market, price, qty, maker)
         aligned = floor((revenue - fee) / unit) * unit
         rounding = revenue - fee - aligned
         pool = order.pool + rounding
         rebate = floor(min(pool, fee + rounding) / unit) * unit
         mine = [o for o in self.orders if o.account == order.account and o.market == order.market]
-        before = order.qty, order.pool
+        before = order.qty, order.pool, order.held
         if maker:
             order.qty, order.pool = order.qty - qty, pool - rebate
+            order.held = self.hold(order)
         shard = self.markets[order.market]["shard"]
         free = self.free(
             order.account, shard, market=order.market, orders=[o for o in mine if o.qty],
             position=position + sign * qty,
         )  # fmt: skip
-        order.qty, order.pool = before
+        order.qty, order.pool, order.held = before
         return aligned + rebate, fee + rounding - rebate, pool - rebate, free + aligned + rebate
 
     def book_fill(self, order, qty, change, fee, pool):
@@ -204,6 +221,7 @@ class PlainCore:
         self.cash[order.account][market["shard"]] += int(change * 10**6)
         self.shards[market["shard"]]["fees"] += int(fee * 10**6)
         order.pool, order.qty, order.filled = pool, order.qty - qty, order.filled + qty
+        order.held = self.hold(order)
 
     def crosses(self, market, side, price):
         other = self.queue(market, "ask" if side == "bid" else "bid")
@@ -260,6 +278,7 @@ class PlainCore:
         stop = self.meet(order)
         answer["filled"] = order.filled - before
         if stop is None and order.qty:
+            order.held = self.hold(order)
             shard = self.markets[order.market]["shard"]
             mine = [o for o in self.orders if o.account == order.account and o.market == order.market]
             if tif != "good_till_canceled":
@@ -276,7 +295,7 @@ class PlainCore:
     # commands
 
     def on_grid(self, market, price):
-        return 0 < price < 10_000 and any(
+        return self.markets[market]["floor"] < price < 10_000 and any(
             price in range(start, end + 1, step) for start, end, step in self.markets[market]["bands"]
         )
 
@@ -296,8 +315,7 @@ class PlainCore:
         maker = self.markets[market]["maker"] > self.markets[market]["taker"]
         fee = self.model_fee(market, order.price, order.qty, maker)
         unit = Fraction(self.units[account], 10**6)
-        rounds = (Fraction(order.cost(order.price), 10**6) / unit).denominator != 1
-        return fee + unit if fee or rounds else Fraction(0)
+        return fee + unit if fee or self.uneven(order) else Fraction(0)
 
     def refusal(self, order, tif, group):  # noqa: PLR0911 - one line a reason, as the exchange tells them
         market, account = order.market, order.account
@@ -326,11 +344,14 @@ class PlainCore:
             return "EXCEEDED_PER_MARKET_RISK_LIMIT"
         order.qty = qty
         mine = [o for o in self.orders if o.account == account and o.market == market]
-        kept = self.hold(order)  # the fee of a taker is asked for in its place
+        order.held = kept = self.hold(order)  # the fee of a taker is asked for in its place
         free = self.free(account, self.markets[market]["shard"], market=market, orders=[*mine, order])
         short = free + kept - self.taker_fee(account, market, order) < 0 if qty else free < 0
         order.qty = wanted
-        return "INSUFFICIENT_BALANCE" if short else None
+        if short:
+            return "INSUFFICIENT_BALANCE"
+        n_open = sum(o.account == account for o in self.orders)
+        return "OPEN_ORDER_LIMIT" if resting and n_open >= self.most_open else None
 
     def fok_fits(self, order):
         """True where a FOK can be filled, or meets an own order and counts as IOC."""
@@ -401,6 +422,7 @@ class PlainCore:
 
     def resize(self, order, qty, keeps):
         change, order.qty = qty - order.qty, qty
+        order.held = min(self.hold(order), order.held) if change < 0 else self.hold(order)
         if not keeps:
             order.place, self.places = self.places, self.places + 1
         self.tell_delta(order, change)
@@ -464,12 +486,13 @@ class PlainCore:
 
     def amend_short(self, order, price, left, crosses):
         """True where the account could not pay for the order as it would become."""
-        old = order.price, order.qty
+        old = order.price, order.qty, order.held
         order.price, order.qty = price, left
+        order.held = self.hold(order)
         free = self.free(order.account, self.markets[order.market]["shard"])
         if crosses:
             free += self.hold(order) - self.taker_fee(order.account, order.market, order)
-        order.price, order.qty = old
+        order.price, order.qty, order.held = old
         return free < 0
 
     def group(self, op, account, number=None, limit=0, shard=0):
@@ -577,16 +600,43 @@ class PlainCore:
         self.pay(account, target, amount)
         return self.answer()
 
+    def raise_floor(self, market, value):
+        spec = self.markets[market]
+        if spec["status"] == "FINALIZED":
+            return self.answer("INVALID_STATUS")
+        if not spec["floor"] < value < 10_000:
+            return self.answer("INVALID_AMOUNT")
+        for side in ("bid", "ask"):
+            for order in self.queue(market, side):
+                if order.price <= value:
+                    self.drop(order, "FLOOR_CANCEL")
+        rise, spec["floor"] = value - spec["floor"], value
+        for account, positions in enumerate(self.position):
+            if positions[market] > 0 and self.floor(account, market):
+                paid = positions[market] * rise
+                self.cash[account][spec["shard"]] += paid
+                self.tell(
+                    "SETTLE", market=market, account=account, qty=positions[market], cash=paid, price=value
+                )
+        return self.answer()
+
+    def set_fees(self, market, taker, maker):
+        self.markets[market] |= {"taker": taker, "maker": maker}
+        return self.answer()
+
     def settle(self, market, value):
         spec = self.markets[market]
         if spec["status"] == "FINALIZED":
             return self.answer("INVALID_STATUS")
+        if value < spec["floor"]:
+            return self.answer("INVALID_AMOUNT")
         if spec["status"] != "CLOSED":
             self.close(market)
         spec["oi"] = 0
         for account, positions in enumerate(self.position):
             if position := positions[market]:
-                paid = position * value if position > 0 else -position * (10_000 - value)
+                each = value - self.floor(account, market)
+                paid = position * each if position > 0 else -position * (10_000 - value)
                 self.cash[account][spec["shard"]] += paid
                 positions[market] = 0
                 self.tell("SETTLE", market=market, account=account, qty=position, cash=paid, price=value)

@@ -5,8 +5,13 @@ Position   one signed number an account and market: + YES, - NO. Whoever buys ag
 Reserve    cash that resting orders of one side may cost: the cost of all of them at their own prices, less a
            dollar for each contract they can close, never below 0; and the model fee of a maker. Then no
            sequence of fills lowers the free cash, whatever order they come in, but for rounding.
+Fees       an order holds cash for the maker fees in force when it came, was filled in part or amended. Fees
+           that rise later raise nothing until then, and a decrease never raises what an order holds; a fill
+           always pays the fees of its own time.
 Rounding   a fill that would leave less cash than is reserved does not happen: the order that cannot pay is
            cancelled (MARGIN_CANCEL). So cash is never negative.
+Floor      a direct member who holds YES has been paid the settlement floor already: to him one YES costs, is
+           worth and makes with a NO that much less. Others are paid all at the settlement.
 Unconfirmed  how the exchange reserves for sells beyond the position. Cross-market collateral is not returned.
 """
 
@@ -14,9 +19,11 @@ from typing import Any
 
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
-from kalshi_platform.simulation.matching.codes import codes
-from kalshi_platform.simulation.matching.records import ASK, BID
+from kalshi_platform.simulation.matching.codes import code, codes
+from kalshi_platform.simulation.matching.records import ASK, BID, BROKER_UNIT_E6, DOLLAR_E4
 
+#: No bound of the cash that an order may hold for fees.
+ANY_HOLD_E6 = code(2**62)
 #: Parts of an order in a fill.
 ARRIVES, RESTS = codes(2)
 
@@ -29,9 +36,27 @@ def closes_e2(position_e2: int, side: int, qty_e2: int) -> int:
 
 
 @inner_kernel
-def reserve_e6(position_e2: int, side: int, qty_e2: int, cost_e6: int) -> int:
-    """Cash that resting orders of one side may cost in all: ``qty_e2`` of them for ``cost_e6``."""
-    return max(0, cost_e6 - 10_000 * closes_e2(position_e2, side, qty_e2))
+def paid_floor_e4(core: Any, account: int, market: int) -> int:
+    """Part of one YES that the account is paid as soon as it holds it."""
+    return core.markets[market].floor_e4 if core.units[account] < BROKER_UNIT_E6 else 0
+
+
+@inner_kernel
+def reserve_e6(position_e2: int, side: int, qty_e2: int, cost_e6: int, floor_e4: int) -> int:
+    """Cash that resting orders of one side may cost in all: ``qty_e2`` of them for ``cost_e6``.
+
+    ``cost_e6`` is at the orders' prices, of which a bid's account is paid ``floor_e4`` (``paid_floor_e4``).
+    """
+    if side == BID:
+        cost_e6 -= floor_e4 * qty_e2
+    return max(0, cost_e6 - (DOLLAR_E4 - floor_e4) * closes_e2(position_e2, side, qty_e2))
+
+
+@inner_kernel
+def falls_between_steps(core: Any, account: int, market: int, own_e4: int) -> bool:
+    """True where a fill at ``own_e4`` can fall between two steps of the account's balance, fees aside."""
+    unit = core.units[account]
+    return own_e4 % unit != 0 or paid_floor_e4(core, account, market) % unit != 0
 
 
 @inner_kernel
@@ -42,7 +67,7 @@ def hold_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int, pool
     ``pool_e6`` has taken of it already.
     """
     rate, unit = core.markets[market].maker_rate_e6, core.units[account]
-    if qty_e2 == 0 or (rate == 0 and own_e4 % unit == 0):
+    if qty_e2 == 0 or (rate == 0 and not falls_between_steps(core, account, market, own_e4)):
         return 0
     return model_fee_e6(rate, own_e4, qty_e2) + max(unit - pool_e6, 0)
 
@@ -51,12 +76,15 @@ def hold_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int, pool
 def taker_bound_e6(core: Any, account: int, market: int, own_e4: int, qty_e2: int) -> int:
     """Cash for the fees of an order that may fill at once, at its limit.
 
-    A better price may carry a larger fee, but saves more than that.
+    A better price may carry a larger fee, but saves more than that. An order of nothing costs nothing.
     """
+    if qty_e2 == 0:
+        return 0
     spec = core.markets[market]
     rate = max(spec.taker_rate_e6, spec.maker_rate_e6)
     fee = model_fee_e6(rate, own_e4, qty_e2)
-    return fee + core.units[account] if fee > 0 or own_e4 % core.units[account] != 0 else 0
+    rounds = fee > 0 or falls_between_steps(core, account, market, own_e4)
+    return fee + core.units[account] if rounds else 0
 
 
 @inner_kernel
@@ -73,30 +101,32 @@ def free_with_e6(
     else:
         ask_qty += qty_e2
         ask_cost += cost_e6
-    needed = reserve_e6(holding.position_e2, BID, bid_qty, bid_cost)
-    needed += reserve_e6(holding.position_e2, ASK, ask_qty, ask_cost) + holding.hold_e6 + fee_e6
+    floor = paid_floor_e4(core, account, market)
+    needed = reserve_e6(holding.position_e2, BID, bid_qty, bid_cost, floor)
+    needed += reserve_e6(holding.position_e2, ASK, ask_qty, ask_cost, floor) + holding.hold_e6 + fee_e6
     wallet = core.wallets[account, core.markets[market].shard]
     return wallet.cash_e6 - (wallet.reserved_e6 - holding.reserved_e6 + needed)
 
 
 @inner_kernel
-def _reserve_anew(core: Any, account: int, market: int) -> None:
-    """Bring the reserve in line with the position and the resting orders."""
+def reserve_anew(core: Any, account: int, market: int) -> None:
+    """Bring the reserve in line with the position, the resting orders and the settlement floor."""
+    floor = paid_floor_e4(core, account, market)
     holding = core.holdings[account, market]
     wallet = core.wallets[account, core.markets[market].shard]
     needed = holding.hold_e6
     for side in range(2):
         work = core.working[account, market, side]
-        needed += reserve_e6(holding.position_e2, side, work.qty_e2, work.cost_e6)
+        needed += reserve_e6(holding.position_e2, side, work.qty_e2, work.cost_e6, floor)
     wallet.reserved_e6 += needed - holding.reserved_e6
     holding.reserved_e6 = needed
 
 
 @inner_kernel
-def change_working(core: Any, slot: int, change_e2: int) -> None:
+def change_working(core: Any, slot: int, change_e2: int, most_hold_e6: int) -> None:
     """Reserve for ``change_e2`` more (or less) of an order at its price.
 
-    The caller has set the order's remaining size already.
+    The caller has set the order's remaining size already. The order holds ``most_hold_e6`` for fees at most.
     """
     order = core.orders[slot]
     account, market = order.account, order.market
@@ -104,9 +134,10 @@ def change_working(core: Any, slot: int, change_e2: int) -> None:
     work.qty_e2 += change_e2
     work.cost_e6 += change_e2 * order.own_e4
     hold = hold_e6(core, account, market, order.own_e4, order.qty_e2, order.pool_e6)
+    hold = min(hold, most_hold_e6)
     core.holdings[account, market].hold_e6 += hold - order.hold_e6
     order.hold_e6 = hold
-    _reserve_anew(core, account, market)
+    reserve_anew(core, account, market)
 
 
 @inner_kernel
@@ -118,7 +149,9 @@ def fill_terms(core: Any, slot: int, own_e4: int, qty_e2: int, rests: int) -> tu
     order = core.orders[slot]
     account, market, side = order.account, order.market, order.side
     spec, holding = core.markets[market], core.holdings[account, market]
-    revenue = 10_000 * closes_e2(holding.position_e2, side, qty_e2) - own_e4 * qty_e2
+    floor = paid_floor_e4(core, account, market)
+    cost = (own_e4 - floor if side == BID else own_e4) * qty_e2
+    revenue = (DOLLAR_E4 - floor) * closes_e2(holding.position_e2, side, qty_e2) - cost
     rate = spec.maker_rate_e6 if rests == RESTS else spec.taker_rate_e6
     fee = model_fee_e6(rate, own_e4, qty_e2)
     change, net_fee, pool = apply_fill(revenue, fee, order.pool_e6, core.units[account], spec.rounding)
@@ -126,13 +159,13 @@ def fill_terms(core: Any, slot: int, own_e4: int, qty_e2: int, rests: int) -> tu
     needed = holding.hold_e6
     for s in range(2):
         work = core.working[account, market, s]
-        qty, cost = work.qty_e2, work.cost_e6
+        working, cost = work.qty_e2, work.cost_e6
         if rests == RESTS and s == side:
-            qty -= qty_e2
+            working -= qty_e2
             cost -= own_e4 * qty_e2
             left = order.qty_e2 - qty_e2
             needed += hold_e6(core, account, market, own_e4, left, pool) - order.hold_e6
-        needed += reserve_e6(position, s, qty, cost)
+        needed += reserve_e6(position, s, working, cost, floor)
     wallet = core.wallets[account, spec.shard]
     free = wallet.cash_e6 + change - (wallet.reserved_e6 - holding.reserved_e6 + needed)
     return change, net_fee, pool, free
@@ -157,6 +190,6 @@ def settle_fill(
     order.qty_e2 -= qty_e2
     order.filled_e2 += qty_e2
     if rests == RESTS:
-        change_working(core, slot, -qty_e2)
+        change_working(core, slot, -qty_e2, ANY_HOLD_E6)
     else:
-        _reserve_anew(core, account, market)
+        reserve_anew(core, account, market)

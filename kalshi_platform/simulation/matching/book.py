@@ -59,22 +59,28 @@ def crosses(core: Any, market: int, side: int, own_e4: int) -> bool:
 
 
 @inner_kernel
+def oldest(core: Any, market: int, side: int, own_e4: int) -> int:
+    """Slot of the order that is filled first at a price; NONE where none rests there."""
+    return int(core.queues[market, side, own_e4].head) - 1
+
+
+@inner_kernel
 def link(core: Any, slot: int) -> None:
     """Queue an order behind every older one of its price; nearly always that is the end."""
     order = core.orders[slot]
     ends = core.queues[order.market, order.side, order.own_e4]
-    older = np.int64(ends.tail)
+    older = np.int64(ends.tail) - 1
     while older != NONE and core.orders[older].place > order.place:
         older = core.orders[older].older
-    younger = np.int64(ends.head) if older == NONE else core.orders[older].younger
+    younger = np.int64(ends.head) - 1 if older == NONE else core.orders[older].younger
     order.older = older
     order.younger = younger
     if older == NONE:
-        ends.head = slot
+        ends.head = slot + 1
     else:
         core.orders[older].younger = slot
     if younger == NONE:
-        ends.tail = slot
+        ends.tail = slot + 1
     else:
         core.orders[younger].older = slot
 
@@ -85,11 +91,11 @@ def unlink(core: Any, slot: int) -> None:
     order = core.orders[slot]
     ends = core.queues[order.market, order.side, order.own_e4]
     if order.older == NONE:
-        ends.head = order.younger
+        ends.head = order.younger + 1
     else:
         core.orders[order.older].younger = order.younger
     if order.younger == NONE:
-        ends.tail = order.older
+        ends.tail = order.older + 1
     else:
         core.orders[order.younger].older = order.older
 

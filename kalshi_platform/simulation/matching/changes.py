@@ -95,11 +95,11 @@ def decrease(core: Any, command: Any, answer: Any) -> int:
 
 @inner_kernel
 def _resize(core: Any, slot: int, qty_e2: int, keeps_place: bool) -> None:
-    """Change the size of a resting order at its price."""
+    """Change the size of a resting order at its price; a smaller one holds no more for fees than before."""
     order = core.orders[slot]
     change = qty_e2 - order.qty_e2
     order.qty_e2 = qty_e2
-    accounts.change_working(core, slot, change)
+    accounts.change_working(core, slot, change, order.hold_e6 if change < 0 else accounts.ANY_HOLD_E6)
     book.change_depth(core, order.market, order.side, order.own_e4, change)
     if not keeps_place:
         book.unlink(core, slot)
@@ -113,7 +113,7 @@ def _amend_refusal(core: Any, command: Any, slot: int, own_e4: int, left_e2: int
     """OK where the amend is taken, else the reason."""
     order = core.orders[slot]
     account, market, side = order.account, order.market, order.side
-    if command.expiry_ns != NONE and command.expiry_ns <= core.state[0].now_ns:
+    if command.expiry_ns != NONE and not entry.is_expiry(core, command.expiry_ns):
         return INVALID_ORDER
     moves = own_e4 != order.own_e4
     if moves and not entry.on_grid(core, market, command.price_e4):

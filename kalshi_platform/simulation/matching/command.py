@@ -14,8 +14,9 @@ from kalshi_platform.simulation.matching.records import NEVER_NS, NONE, new_reco
     SUBMIT, CANCEL, AMEND, DECREASE_BY, DECREASE_TO, CANCEL_ALL,
     GROUP_CREATE, GROUP_LIMIT, GROUP_RESET, GROUP_TRIGGER, GROUP_DELETE,
     DEPOSIT, TRANSFER, MARKET_STATUS, MARKET_CLOSE_AT, MARKET_GRID, MARKET_FEES, SHARD_STATUS, SETTLE, WAIT,
-) = codes(20)  # fmt: skip
-N_OPS: Final = 20
+    MARKET_FLOOR,
+) = codes(21)  # fmt: skip
+N_OPS: Final = 21
 
 GTC, IOC, FOK = codes(3)
 #: Codes of ``time_in_force``.
@@ -38,7 +39,7 @@ COMMAND_DTYPE: Final = np.dtype(
             "market",
             "i8",
         ),  # CANCEL: NONE = any. DEPOSIT, SHARD_STATUS, GROUP_CREATE: the shard; TRANSFER: from this shard
-        ("price_e4", "i8"),  # YES scale; SETTLE: payment of one YES; TRANSFER: to this shard
+        ("price_e4", "i8"),  # YES scale; SETTLE, MARKET_FLOOR: payment of one YES; TRANSFER: to this shard
         ("status", "i8"),
         ("side", "i8"),
         ("tif", "i8"),

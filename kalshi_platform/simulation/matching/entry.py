@@ -5,6 +5,7 @@ FOK         an order that meets one of its own account within its size is treate
             a FOK filled in part.
 Reduce-only the size is cut to what closes the position; the cut is cancelled with REDUCE_ONLY_CANCEL.
 Balance     the order must be payable at its limit in full, with fees, also an IOC.
+Open orders an account has at most ``most_open``: beyond them it may send IOC and FOK alone.
 """
 
 from typing import Any
@@ -27,6 +28,7 @@ from kalshi_platform.simulation.matching.reasons import (
     MARGIN_CANCEL,
     MARKET_INACTIVE,
     OK,
+    OPEN_ORDER_LIMIT,
     ORDER_GROUP_NOT_FOUND,
     POST_ONLY_CROSS,
     REDUCE_ONLY_CANCEL,
@@ -47,8 +49,11 @@ from kalshi_platform.simulation.matching.records import (
 
 @inner_kernel
 def on_grid(core: Any, market: int, price_e4: int) -> bool:
-    """True where a band of the market holds the price; a price on the edge of two may fit either."""
-    if not 0 < price_e4 < DOLLAR_E4:
+    """True where a band of the market holds the price, above the settlement floor.
+
+    A price on the edge of two bands may fit either.
+    """
+    if not core.markets[market].floor_e4 < price_e4 < DOLLAR_E4:
         return False
     for i in range(core.markets[market].n_bands):
         band = core.bands[market, i]
@@ -86,6 +91,12 @@ def within_limit(core: Any, account: int, market: int, side: int, more_e2: int) 
 
 
 @inner_kernel
+def is_expiry(core: Any, expiry_ns: int) -> bool:
+    """True for a time that is still to come; NEVER_NS is one."""
+    return core.state[0].now_ns < expiry_ns <= NEVER_NS
+
+
+@inner_kernel
 def _form(core: Any, command: Any) -> int:
     """OK where the command is an order that the exchange could take, else the reason."""
     rests = command.tif == GTC
@@ -94,7 +105,7 @@ def _form(core: Any, command: Any) -> int:
     wrong = wrong or ((command.options & REDUCE_ONLY) != 0 and command.tif != IOC)
     wrong = wrong or ((command.options & POST_ONLY) != 0 and not rests)
     expires = command.expiry_ns != NEVER_NS
-    if wrong or (expires and (not rests or command.expiry_ns <= core.state[0].now_ns)):
+    if wrong or (expires and (not rests or not is_expiry(core, command.expiry_ns))):
         return INVALID_ORDER
     if not on_grid(core, command.market, command.price_e4):
         return INVALID_PRICE
@@ -121,6 +132,8 @@ def _refusal(core: Any, command: Any, own_e4: int, group: int) -> int:
     fee = accounts.taker_bound_e6(core, account, market, own_e4, qty)
     if accounts.free_with_e6(core, account, market, side, qty, qty * own_e4, fee) < 0:
         return INSUFFICIENT_BALANCE
+    if command.tif == GTC and core.n_resting[account] >= core.state[0].most_open:
+        return OPEN_ORDER_LIMIT
     return OK if core.state[0].n_free > 0 else CORE_FULL
 
 

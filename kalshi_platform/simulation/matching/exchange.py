@@ -7,6 +7,7 @@ Numbers    orders and groups are the core's; a caller keeps its own strings besi
 """
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from kalshi_platform.simulation.matching.records import (
     ASK,
     BID,
     MAX_BANDS,
+    MOST_OPEN_ORDERS,
     NEVER_NS,
     NONE,
     TAPE_DTYPE,
@@ -60,13 +62,20 @@ class SimulatedExchange:
         shards: Sequence[int] | None = None,
         decrease_keeps_place: bool = True,
         reprice_keeps_place: bool = False,
+        most_open_orders: int = MOST_OPEN_ORDERS,
     ) -> None:
-        """``shards`` names the shard of each market; 0 where it is left out."""
+        """``shards`` names the shard of each market, 0 where it is left out.
+
+        ``most_open_orders`` is the cap of one account's resting orders.
+        """
         if not markets or min(sizes) < 0 or min(sizes.accounts, sizes.shards, sizes.orders) < 1:
             raise ContractError(f"an exchange needs markets, accounts, shards and orders, not {sizes}")
+        if most_open_orders < 1:
+            raise ContractError(f"most_open_orders={most_open_orders} is below 1: nobody could rest an order")
         self.core: Core = new_core(sizes._replace(markets=len(markets), matches=max(sizes.matches, 1)))
         self.core.state["decrease_keeps_place"] = int(decrease_keeps_place)
         self.core.state["reprice_keeps_place"] = int(reprice_keeps_place)
+        self.core.state["most_open"] = most_open_orders
         self._blank = command.new_commands(1)
         self._command, self._answer = self._blank.copy(), command.new_answers(1)
         for market, spec in enumerate(markets):
@@ -187,18 +196,21 @@ class SimulatedExchange:
 
     def set_bands(self, market: int, bands: Sequence[PriceBand], at_ns: int = 0) -> CoreAnswer:
         """Change a market's price grid; resting orders stay."""
-        self.wait(at_ns)
+        self._known_bands(market, bands)
+        if not (waited := self.wait(at_ns)).ok:
+            return waited
         self._write_bands(market, bands)
         return self._do(command.MARKET_GRID, at_ns, market=market)
 
     def set_fees(self, market: int, terms: FeeTerms, at_ns: int = 0) -> CoreAnswer:
-        """Change the fees of a market's fills from now on.
+        """Change the fees of a market's fills from now on, also those of orders that rest already.
 
-        The cash that a resting order holds for fees follows when the order next changes. A fill that cannot
-        be paid does not happen (MARGIN_CANCEL).
+        The cash that a resting order holds for fees follows when the order is next filled or amended. A fill
+        that cannot be paid does not happen (MARGIN_CANCEL).
         """
         self._known_market(market)
-        self.wait(at_ns)
+        if not (waited := self.wait(at_ns)).ok:
+            return waited
         spec = self.core.markets[market]
         spec["taker_rate_e6"], spec["maker_rate_e6"] = taker_rate_e6(terms), maker_rate_e6(terms)
         spec["rounding"] = ROUNDING_CODE[terms.rounding]
@@ -217,11 +229,17 @@ class SimulatedExchange:
             raise ContractError(
                 f"account {account} cannot have a balance in steps of {unit_e6} (1e-6 dollar)"
             )
+        if self.core.markets["floor_e4"].any() or self.core.holdings["position_e2"][account].any():
+            raise ContractError(f"account {account} needs its steps before it trades or a floor rises")
         self.core.units[account] = unit_e6
 
     def settle(self, market: int, value_e4: int, at_ns: int = 0) -> CoreAnswer:
         """Pay every position of a market; ``value_e4`` is the payment of one YES."""
         return self._do(command.SETTLE, at_ns, market=market, price_e4=value_e4)
+
+    def raise_floor(self, market: int, floor_e4: int, at_ns: int = 0) -> CoreAnswer:
+        """Raise the settlement floor, the least payment of one YES (the exchange: not live yet)."""
+        return self._do(command.MARKET_FLOOR, at_ns, market=market, price_e4=floor_e4)
 
     def wait(self, at_ns: int) -> CoreAnswer:
         """Let the clock come to ``at_ns``."""
@@ -273,7 +291,7 @@ class SimulatedExchange:
         record["op"], record["time_ns"] = op, at_ns
         for name, value in fields.items():
             try:
-                record[name] = value
+                record[name] = index(value)  # a float would lose its fraction in silence
             except (OverflowError, TypeError, ValueError):
                 raise ContractError(
                     f"{name} {value!r} is no whole number of a size the exchange knows"
@@ -289,10 +307,13 @@ class SimulatedExchange:
         if not 0 <= market < self.core.markets.size:
             raise ContractError(f"market {market} is not one of 0..{self.core.markets.size - 1}")
 
-    def _write_bands(self, market: int, bands: Sequence[PriceBand]) -> None:
+    def _known_bands(self, market: int, bands: Sequence[PriceBand]) -> None:
         self._known_market(market)
         if not 1 <= len(bands) <= MAX_BANDS:
             raise ContractError(f"a market has 1 to {MAX_BANDS} price bands, not {len(bands)}")
+
+    def _write_bands(self, market: int, bands: Sequence[PriceBand]) -> None:
+        self._known_bands(market, bands)
         for i, band in enumerate(bands):
             self.core.bands[market, i] = (band.start_e4, band.end_e4, band.step_e4)
         self.core.markets[market]["n_bands"] = len(bands)

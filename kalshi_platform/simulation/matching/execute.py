@@ -18,7 +18,7 @@ from kalshi_platform.simulation.matching import (
 from kalshi_platform.simulation.matching import (
     command as c,
 )
-from kalshi_platform.simulation.matching.records import FULL_PAUSE, NONE
+from kalshi_platform.simulation.matching.records import FULL_PAUSE, NEVER_NS, NONE
 
 
 @inner_kernel
@@ -37,7 +37,7 @@ def _bounds(core: Any, command: Any) -> int:
         return reasons.UNKNOWN_COMMAND
     if op == c.WAIT:
         return reasons.OK
-    by_exchange = c.MARKET_STATUS <= op <= c.SETTLE
+    by_exchange = c.MARKET_STATUS <= op <= c.SETTLE or op == c.MARKET_FLOOR
     if not by_exchange and not 0 <= command.account < core.wallets.shape[0]:
         return reasons.UNKNOWN_ACCOUNT
     names_shard = op in (c.GROUP_CREATE, c.DEPOSIT, c.TRANSFER, c.SHARD_STATUS)
@@ -118,6 +118,8 @@ def _exchange_command(core: Any, command: Any) -> int:
         return lifecycle.set_shard_status(core, market, command.status)
     if op == c.SETTLE:
         return money.settle(core, market, command.price_e4)
+    if op == c.MARKET_FLOOR:
+        return money.raise_floor(core, market, command.price_e4)
     if op == c.MARKET_GRID:  # whoever wrote the new bands
         tape.new_row(core, tape.GRID, market, NONE)
     return reasons.OK
@@ -135,7 +137,9 @@ def execute(core: Any, command: Any, answer: Any) -> int:
     answer.reduced_e2 = 0
     answer.ended = reasons.OK
     reason = reasons.TAPE_FULL
-    if has_room(core):
+    if command.time_ns >= NEVER_NS:
+        reason = reasons.INVALID_TIME  # the clock would wait for ever for what is due then
+    elif has_room(core):
         if command.time_ns > core.state[0].now_ns:
             lifecycle.advance(core, command.time_ns)
         reason = reasons.OK if has_room(core) else reasons.TAPE_FULL

@@ -24,7 +24,7 @@ GREATEST_LIMIT_E2: Final = 100_000_000
 @inner_kernel
 def find_group(core: Any, group_id: int, account: int) -> int:
     """Slot of an account's group; NONE where it has none of that number."""
-    if group_id < 0:
+    if group_id < 0 or core.groups.size == 0:
         return NONE
     slot = group_id % core.groups.size
     group = core.groups[slot]

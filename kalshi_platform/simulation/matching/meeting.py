@@ -6,8 +6,6 @@ Self-trade  an account does not trade with itself: TAKER_AT_CROSS ends the arriv
 
 from typing import Any, Final
 
-import numpy as np
-
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import accounts, book, groups, orders, tape
 from kalshi_platform.simulation.matching.codes import codes
@@ -31,7 +29,7 @@ def volume_e2(core: Any, slot: int, wanted_e2: int) -> tuple[int, bool]:
     other, found = 1 - order.side, 0
     level = core.best[order.market, other]
     while level != NONE and level + order.own_e4 >= DOLLAR_E4 and found < wanted_e2:
-        at = np.int64(core.queues[order.market, other, level].head)
+        at = book.oldest(core, order.market, other, level)
         while at != NONE and found < wanted_e2:
             if core.orders[at].account == order.account:
                 return found, True
@@ -84,7 +82,7 @@ def _meet_level(core: Any, slot: int, other: int, level: int) -> tuple[int, int]
     taker = core.orders[slot]
     market, total = taker.market, 0
     while taker.qty_e2 > 0:
-        at = np.int64(core.queues[market, other, level].head)
+        at = book.oldest(core, market, other, level)
         if at == NONE:
             return total, OK
         maker = core.orders[at]
@@ -103,6 +101,7 @@ def _meet_level(core: Any, slot: int, other: int, level: int) -> tuple[int, int]
         if maker.qty_e2 == 0:
             if group != NONE:
                 core.groups[group].n_orders -= 1
+            core.n_resting[maker.account] -= 1
             book.unlink(core, at)
             orders.give_back(core, at)
         if group != NONE:

@@ -6,10 +6,9 @@ never used twice.
 
 from typing import Any
 
-import numpy as np
-
 from kalshi_platform.domain.compiled import inner_kernel
 from kalshi_platform.simulation.matching import accounts, book, tape
+from kalshi_platform.simulation.matching.accounts import ANY_HOLD_E6
 from kalshi_platform.simulation.matching.expiry import set_expiry
 from kalshi_platform.simulation.matching.records import NEVER_NS, NONE
 
@@ -74,7 +73,8 @@ def rest(core: Any, slot: int) -> None:
     if order.group != NONE:
         core.groups[order.group].n_orders += 1
     order.rests = 1
-    accounts.change_working(core, slot, order.qty_e2)
+    core.n_resting[order.account] += 1
+    accounts.change_working(core, slot, order.qty_e2, ANY_HOLD_E6)
     book.link(core, slot)
     book.change_depth(core, order.market, order.side, order.own_e4, order.qty_e2)
     tape.tell_delta(core, order.market, order.side, order.own_e4, order.qty_e2, tape.BY_ORDER)
@@ -86,12 +86,13 @@ def leave(core: Any, slot: int) -> None:
     order = core.orders[slot]
     qty = order.qty_e2
     order.rests = 0
+    core.n_resting[order.account] -= 1
     if order.group != NONE:
         core.groups[order.group].n_orders -= 1
     book.unlink(core, slot)
     book.change_depth(core, order.market, order.side, order.own_e4, -qty)
     order.qty_e2 = 0
-    accounts.change_working(core, slot, -qty)
+    accounts.change_working(core, slot, -qty, ANY_HOLD_E6)
     order.qty_e2 = qty
     tape.tell_delta(core, order.market, order.side, order.own_e4, -qty, tape.BY_ORDER)
 
@@ -119,7 +120,7 @@ def cancel(core: Any, slot: int, reason: int) -> int:
 def cancel_side(core: Any, market: int, side: int, reason: int) -> None:
     """Cancel all orders of one side of a market, the best price first, the oldest first."""
     while core.best[market, side] != NONE:
-        cancel(core, np.int64(core.queues[market, side, core.best[market, side]].head), reason)
+        cancel(core, book.oldest(core, market, side, core.best[market, side]), reason)
 
 
 @inner_kernel

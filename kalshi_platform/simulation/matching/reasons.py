@@ -30,6 +30,7 @@ ORDER_SIDE_MISMATCH: Final[Any] = code(13)
 ORDER_TICKER_MISMATCH: Final[Any] = code(14)
 ORDER_GROUP_NOT_FOUND: Final[Any] = code(15)
 INVALID_ORDER_GROUP_LIMIT: Final[Any] = code(16)
+OPEN_ORDER_LIMIT: Final[Any] = code(17)  # the account has as many open orders as it may
 
 # Cancels that the exchange makes.
 SELF_CROSS_ATTEMPT: Final[Any] = code(30)
@@ -41,6 +42,7 @@ REDUCE_ONLY_CANCEL: Final[Any] = code(35)
 USER_CANCEL: Final[Any] = code(36)
 IOC_REMAINDER: Final[Any] = code(37)  # whatever an IOC order did not fill at once
 DECREASE_CANCEL: Final[Any] = code(38)  # decreased to nothing
+FLOOR_CANCEL: Final[Any] = code(39)  # priced at or below a settlement floor that was raised
 
 # Refusals of this core alone.
 TAPE_FULL: Final[Any] = code(60)  # read the tape, then repeat the command
@@ -49,6 +51,7 @@ UNKNOWN_MARKET: Final[Any] = code(62)
 UNKNOWN_ACCOUNT: Final[Any] = code(63)
 UNKNOWN_COMMAND: Final[Any] = code(64)
 INVALID_AMOUNT: Final[Any] = code(65)  # a deposit or transfer that cannot be
+INVALID_TIME: Final[Any] = code(67)  # a command at or after the time that never comes
 INVALID_STATUS: Final[Any] = code(66)  # a market cannot go from its status to that one
 
 NAMES: Final[dict[int, str]] = {
@@ -78,6 +81,7 @@ API_CODES: Final[dict[np.int64, tuple[str, str]]] = {
     ORDER_TICKER_MISMATCH: ("order_ticker_mismatch", ""),
     ORDER_GROUP_NOT_FOUND: ("not_found", ""),
     INVALID_ORDER_GROUP_LIMIT: ("invalid_parameters", ""),
+    OPEN_ORDER_LIMIT: ("invalid_order", "open order limit exceeded"),
 }
 
 #: Rejects that FIX names.

@@ -10,6 +10,7 @@ Numbers    64 bits (codes.py says why).
 Units      price 1e-4 dollar, size 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
+import mmap
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,6 +28,10 @@ NEVER_NS: Final[Any] = code(2**62)
 #: Occupied prices are bits of words of this many bits.
 WORD_BITS: Final = 32
 MAX_BANDS: Final = 16
+#: Smallest step of the balance of members behind a broker, 1e-6 dollar; direct members have finer ones.
+BROKER_UNIT_E6: Final = 10_000
+#: Most resting orders of one account.
+MOST_OPEN_ORDERS: Final = 200_000
 #: Largest size of one order: ten million contracts.
 MAX_QTY_E2: Final = 10**9
 
@@ -46,7 +51,8 @@ MARKET_DTYPE: Final = np.dtype(
         ("rounding", "i8"),  # domain/fees.py, ROUNDING_CODE
         ("n_bands", "i8"),
         ("position_limit_e2", "i8"),  # of one account, either side; 0 = none
-        ("open_interest_e2", "i8"),  # contracts that exist: a dollar of collateral each
+        ("open_interest_e2", "i8"),  # contracts that exist: a dollar of collateral each, less paid floors
+        ("floor_e4", "i8"),  # least payment of one YES, paid to direct members already
         ("settlement_e4", "i8"),  # payment of one YES; NONE while open
     ],
 )
@@ -84,7 +90,8 @@ HOLDING_DTYPE: Final = np.dtype(
     ]
 )
 WORKING_DTYPE: Final = np.dtype([("qty_e2", "i8"), ("cost_e6", "i8")])  # resting orders of one side
-ENDS_DTYPE: Final = np.dtype([("head", "i4"), ("tail", "i4")])  # oldest and youngest
+#: Slots + 1 of the oldest and the youngest order, 0 = none: a price that never had one takes no memory.
+ENDS_DTYPE: Final = np.dtype([("head", "i4"), ("tail", "i4")])
 GROUP_DTYPE: Final = np.dtype(
     [
         ("group_id", "i8"),  # NONE while free
@@ -136,6 +143,7 @@ STATE_DTYPE: Final = np.dtype(
         ("read", "i8"),
         ("decrease_keeps_place", "i8"),
         ("reprice_keeps_place", "i8"),
+        ("most_open", "i8"),  # resting orders of one account
     ]
 )
 SHARD_DTYPE: Final = np.dtype([("status", "i8"), ("fees_e6", "i8"), ("paid_in_e6", "i8")])
@@ -159,6 +167,7 @@ class Core(NamedTuple):
     wallets: np.ndarray  # (A, S) WALLET_DTYPE
     holdings: np.ndarray  # (A, M) HOLDING_DTYPE
     working: np.ndarray  # (A, M, 2) WORKING_DTYPE
+    n_resting: np.ndarray  # (A,) i8: orders of the account that rest
     groups: np.ndarray  # (G,) GROUP_DTYPE
     matches: np.ndarray  # (G, K) MATCH_DTYPE: ring of a group's matches
     tape: np.ndarray  # (N,) TAPE_DTYPE, a ring
@@ -186,10 +195,10 @@ def new_core(sizes: Sizes) -> Core:
         shards=new_records(sizes.shards, SHARD_DTYPE),
         markets=new_records(m, MARKET_DTYPE),
         bands=new_records((m, MAX_BANDS), BAND_DTYPE),
-        depth=np.zeros((m, 2, N_PRICES), "i8"),
+        depth=_sparse((m, 2, N_PRICES), np.dtype("i8")),
         occupied=np.zeros((m, 2, words), "i8"),
         best=np.full((m, 2), NONE, "i8"),
-        queues=new_records((m, 2, N_PRICES), ENDS_DTYPE),
+        queues=_sparse((m, 2, N_PRICES), ENDS_DTYPE),
         orders=new_records(c, ORDER_DTYPE),
         free=np.arange(c, dtype="i8")[::-1].copy(),
         heap=np.zeros(c, "i8"),
@@ -197,18 +206,32 @@ def new_core(sizes: Sizes) -> Core:
         wallets=new_records((a, sizes.shards), WALLET_DTYPE),
         holdings=new_records((a, m), HOLDING_DTYPE),
         working=new_records((a, m, 2), WORKING_DTYPE),
+        n_resting=np.zeros(a, "i8"),
         groups=new_records(g, GROUP_DTYPE),
         matches=new_records((g, sizes.matches), MATCH_DTYPE),
         tape=new_records(n_tape, TAPE_DTYPE),
     )
-    core.queues["head"] = core.queues["tail"] = NONE
     core.orders["order_id"] = core.groups["group_id"] = NONE
     core.markets["close_ns"] = core.markets["open_ns"] = NEVER_NS
     core.markets["settlement_e4"] = NONE
     core.state["n_free"], core.state["next_market_ns"] = c, NEVER_NS
     core.state["serial"] = 1
     core.state["decrease_keeps_place"] = 1
+    core.state["most_open"] = MOST_OPEN_ORDERS
     return core
+
+
+def _sparse(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeroed records of which only the 4 KiB pages that are written take memory.
+
+    Most prices of most markets never have an order. In huge pages one order would take 2 MiB.
+    """
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = mmap.mmap(-1, max(size, 1))
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    records = np.frombuffer(memory, dtype, int(np.prod(shape))).reshape(shape)
+    return np.asarray(records.view(np.recarray)) if dtype.names else records
 
 
 def new_records(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -15,7 +15,8 @@ from kalshi_platform.simulation.matching.records import ASK, DOLLAR_E4, NONE
 #: CANCEL    an order ended; qty = what was not filled, reason = why
 #: CHANGE    an order was amended or decreased; left = its remaining size
 #: DELTA     the public book changed at a price by qty; reason = BY_ORDER or BY_FILLS
-#: SETTLE    an account was paid cash for its position, which qty tells; price = payment of one YES
+#: SETTLE    an account was paid cash for its position, which qty tells; price = payment of one YES;
+#:           reason = AT_END, or BY_FLOOR where the floor rose to that price and the position stays
 #: STATUS    a market's status became ``left``
 #: SHARD     a shard's status became ``left``; market = the shard
 #: GRID      a market's price bands changed
@@ -26,6 +27,8 @@ KIND_NAMES: Final = (
     "ACK", "FILL", "CANCEL", "CHANGE", "DELTA", "SETTLE", "STATUS", "SHARD", "GRID", "GROUP", "CASH",
 )  # fmt: skip
 GROUP_CREATED, GROUP_LIMIT_SET, GROUP_TRIGGERED, GROUP_RESET, GROUP_DELETED = codes(5)
+#: Kinds of a SETTLE.
+AT_END, BY_FLOOR = codes(2)
 #: Kinds of a DELTA.
 BY_ORDER, BY_FILLS = codes(2)
 

@@ -4,7 +4,7 @@ Model      n contracts rest at the best bid, p at the best ask; each event adds 
            side, all four equally likely. The price moves to the side whose queue empties first.
 Formula    P(ask first) = (1/pi) Int_0^pi (2 - cos t - sqrt((2 - cos t)^2 - 1))^p sin(nt) cos(t/2)/sin(t/2) dt
 Source     Cont & de Larrard (2013), SIAM Journal on Financial Mathematics 4.
-In engine  :func:`race` plays the race with orders of the simulated exchange.
+In core    :func:`race` plays the race with orders in the matching core.
 """
 
 from typing import Final
@@ -13,15 +13,15 @@ import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.simulation.matching.engine import Book, Tape, new_book, new_tape, rest, take
+from kalshi_platform.simulation.matching.records import ASK, BID
+from kalshi_platform.simulation.simexchange.oracles.venue import LOT_E2, Venue, new_venue, rest, take
 
 #: Nodes of the quadrature; the integrand turns n times.
 _NODES_A_CONTRACT: Final = 8
 _LEAST_NODES: Final = 200
-_BID, _ASK = range(2)  # sides of the engine: bids for YES, bids for NO
-_LEVEL: Final = 0  # both queues; with three levels they do not cross
-_N_LEVELS: Final = 3
-_LOT_E2: Final = 100
+#: Prices of the two queues, 1e-4 dollar.
+_BID_E4, _ASK_E4 = 4_900, 5_100
+_OWN_E4: Final = 4_900  # what either side pays for its outcome
 
 
 def ask_empties_first(n_bid: int, n_ask: int) -> float:
@@ -38,38 +38,39 @@ def ask_empties_first(n_bid: int, n_ask: int) -> float:
     return float(weight @ integrand / 2.0)  # (1/pi) x half the length of the interval
 
 
-def new_race(most_contracts: int = 4_096) -> tuple[Book, Tape]:
-    """An empty book for :func:`race`, and its tape, which keeps nothing."""
-    return new_book(1, _N_LEVELS, most_contracts), new_tape(1, 0)
+def new_race(most_contracts: int = 4_096) -> Venue:
+    """An empty book for :func:`race`."""
+    return new_venue(most_orders=most_contracts)
 
 
 @kernel
 def race(
-    rng: np.random.Generator, book: Book, tape: Tape, n_bid: int, n_ask: int, n_races: int, most_events: int
+    rng: np.random.Generator, venue: Venue, n_bid: int, n_ask: int, n_races: int, most_events: int
 ) -> tuple[int, int]:
-    """Run ``n_races`` races in ``book``, which must be empty; returns (won by the ask, undecided).
+    """Run ``n_races`` races in ``venue``, which must be empty; returns (won by the ask, undecided).
 
     A race is undecided, and stopped, after ``most_events``: its length has no finite mean.
     """
+    depth = venue.core.depth
     won, undecided = 0, 0
     for _ in range(n_races):
         for _ in range(n_bid):
-            rest(book, tape, 0, _BID, _LEVEL, _LOT_E2, 0)
+            rest(venue, BID, _BID_E4, LOT_E2)
         for _ in range(n_ask):
-            rest(book, tape, 0, _ASK, _LEVEL, _LOT_E2, 0)
+            rest(venue, ASK, _ASK_E4, LOT_E2)
         left = most_events
-        while left > 0 and book.depth[0, _BID, _LEVEL] > 0 and book.depth[0, _ASK, _LEVEL] > 0:
+        while left > 0 and depth[0, BID, _OWN_E4] > 0 and depth[0, ASK, _OWN_E4] > 0:
             left -= 1
             u = rng.random()
-            side = _BID if u < 0.5 else _ASK
+            side = BID if u < 0.5 else ASK
             if u < 0.25 or u >= 0.75:
-                rest(book, tape, 0, side, _LEVEL, _LOT_E2, 0)
+                rest(venue, side, _BID_E4 if side == BID else _ASK_E4, LOT_E2)
             else:
-                take(book, tape, 0, 1 - side, _N_LEVELS - 1, _LOT_E2)
+                take(venue, 1 - side, LOT_E2)
         if left == 0:
             undecided += 1
-        elif book.depth[0, _ASK, _LEVEL] == 0:
+        elif depth[0, ASK, _OWN_E4] == 0:
             won += 1
-        take(book, tape, 0, _ASK, _N_LEVELS - 1, book.depth[0, _BID, _LEVEL])
-        take(book, tape, 0, _BID, _N_LEVELS - 1, book.depth[0, _ASK, _LEVEL])
+        take(venue, ASK, depth[0, BID, _OWN_E4])
+        take(venue, BID, depth[0, ASK, _OWN_E4])
     return won, undecided

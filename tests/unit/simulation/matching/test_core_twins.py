@@ -13,24 +13,36 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made.core_attacks import attacks
 from made.core_streams import randoms, run, scenes
 from made.core_twins import Twins
 
-#: Commands of each stream: `MATCHING_COMMANDS=5000` for the long form, 60,000 in all.
+#: Commands of each stream: `MATCHING_COMMANDS=5000` for the long form, 90,000 in all.
 N = int(os.environ.get("MATCHING_COMMANDS", "500"))
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("stream", [randoms, scenes])
+@pytest.mark.parametrize("stream", [randoms, scenes, attacks])
 def test_every_answer_row_and_balance_is_the_slow_exchanges(stream, seed):
-    twins = run(stream, seed, N, decrease_keeps=seed % 2 == 0, reprice_keeps=seed % 3 == 0)
-    assert twins.fills > N // 20
+    twins = run(
+        stream, seed, N, decrease_keeps=seed % 2 == 0, reprice_keeps=seed % 3 == 0,
+        most_open=200_000 if seed % 2 else 12,
+    )  # fmt: skip
+    assert twins.fills > N // 25
 
 
 def test_the_scenes_reach_every_end_of_an_order():
     twins = run(scenes, 1, 1_200)
     assert {"MARGIN_CANCEL", "SELF_CROSS_ATTEMPT", "REDUCE_ONLY_CANCEL", "IOC_REMAINDER"} <= set(twins.ends)
     assert {"EXCEEDED_ORDER_GROUP_RISK_LIMIT", "USER_CANCEL"} <= set(twins.ends)
+
+
+def test_the_attacks_reach_what_they_are_for():
+    twins = run(attacks, 1, 1_200)
+    ends = {"SELF_CROSS_ATTEMPT", "REDUCE_ONLY_CANCEL", "EXCEEDED_ORDER_GROUP_RISK_LIMIT", "EXPIRY_CANCEL"}
+    assert ends | {"HALT_CANCEL", "CLOSE_CANCEL"} <= set(twins.ends)
+    refused = {"MARKET_INACTIVE", "INVALID_PRICE", "POST_ONLY_CROSS", "INSUFFICIENT_BALANCE"}
+    assert refused <= set(twins.refusals)
 
 
 def test_plain_python_does_what_the_compiled_kernels_do():

@@ -2,6 +2,7 @@
 
 import pytest
 from made.core_exchange import SECOND_NS, cash_e6, open_exchange, position_e2, told
+from made.core_twins import FINE
 
 from kalshi_platform.domain.market import PriceBand
 
@@ -97,6 +98,28 @@ def test_a_full_core_refuses_the_next_order():
     assert x.submit(0, 0, "bid", 4_200, 100).reason == "CORE_FULL"
     x.cancel_all(0)
     assert x.submit(0, 0, "bid", 4_200, 100).ok
+
+
+def test_an_empty_reduction_needs_no_cash():
+    # at 0.4337 a fill could cost a step of the balance; nothing can fill, so nothing is asked for
+    x = open_exchange(cash_e6=1, bands=FINE)
+    order = x.submit(0, 0, "bid", 4_337, 17, time_in_force="immediate_or_cancel", reduce_only=True)
+    assert (order.reason, order.ended, order.reduced_e2) == ("OK", "REDUCE_ONLY_CANCEL", 17)
+
+
+def test_an_account_has_at_most_so_many_open_orders():
+    x = open_exchange(most_open_orders=2)
+    first, second = (x.submit(0, 0, "bid", price, 100).order_id for price in (4_000, 4_100))
+    assert x.submit(0, 0, "bid", 4_200, 100).reason == "OPEN_ORDER_LIMIT"
+    assert x.submit(1, 0, "bid", 4_200, 100).ok  # the cap is an account's
+    assert x.submit(0, 0, "ask", 4_200, 100, time_in_force="immediate_or_cancel").filled_e2 == 100
+    assert x.amend(0, first, 0, "bid", 3_900, 100).ok
+    assert x.submit(2, 0, "ask", 4_100, 100).filled_e2 == 100  # a fill makes room, as a cancel does
+    assert x.submit(0, 0, "bid", 4_200, 100).ok
+    assert x.cancel(0, second).reason == "ORDER_NOT_FOUND"
+    assert x.cancel(0, first).ok
+    assert x.submit(0, 0, "bid", 4_300, 100).ok
+    assert x.core.n_resting.tolist() == [2, 0, 0]
 
 
 def test_the_position_limit_of_a_market_counts_what_rests():

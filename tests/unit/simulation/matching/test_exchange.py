@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from made.core_exchange import open_exchange, told
+from made.core_twins import FINE
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.fee_schedule import FeeTerms
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.simulation.matching import command, reasons
 from kalshi_platform.simulation.matching.exchange import SimulatedExchange
-from kalshi_platform.simulation.matching.records import Sizes
+from kalshi_platform.simulation.matching.records import NEVER_NS, Sizes
 
 
 def test_the_tape_tells_an_orders_life_in_order():
@@ -60,6 +62,42 @@ def test_a_command_that_is_none_is_refused():
     commands["op"] = (command.N_OPS, -1)
     assert x.run(commands, answers) == 2
     assert set(answers["reason"]) == {reasons.UNKNOWN_COMMAND}
+
+
+def test_a_command_at_the_time_that_never_comes_is_refused_and_does_not_wait_for_it():
+    x = open_exchange(close_ns=None)
+    for at_ns in (NEVER_NS, 2**63 - 1):
+        assert x.wait(at_ns).reason == "INVALID_TIME"
+        assert x.submit(0, 0, "bid", 5_000, 100, at_ns=at_ns).reason == "INVALID_TIME"
+    assert (
+        x.submit(0, 0, "bid", 5_000, 100, at_ns=NEVER_NS - 1, expiry_ns=NEVER_NS + 1).reason
+        == "INVALID_ORDER"
+    )
+    assert x.submit(0, 0, "bid", 5_000, 100, at_ns=NEVER_NS - 1).ok
+
+
+def test_bands_and_fees_stay_where_the_tape_is_full():
+    x = open_exchange(orders=2)
+    while x.wait(0).ok:
+        x.cancel(0, x.submit(0, 0, "bid", 4_000, 100).order_id)
+    assert x.set_bands(0, FINE).reason == "TAPE_FULL"
+    assert x.set_fees(0, FeeTerms(fee_multiplier_e6=0)).reason == "TAPE_FULL"
+    x.read_tape()
+    assert x.submit(0, 0, "bid", 4_001, 100).reason == "INVALID_PRICE"
+    assert x.core.markets["taker_rate_e6"][0] == 70_000
+
+
+def test_an_exchange_without_room_for_groups_knows_none():
+    x = SimulatedExchange([MarketSpec(ticker="M", event="E")], Sizes(groups=0))
+    assert x.create_group(0, 100).reason == "CORE_FULL"
+    assert x.trigger_group(0, 3).reason == "ORDER_GROUP_NOT_FOUND"
+    assert x.submit(0, 0, "bid", 4_000, 100, group_id=3).reason == "ORDER_GROUP_NOT_FOUND"
+
+
+@pytest.mark.parametrize("qty", [1.5, 100.0, "100", None, 2**63])
+def test_a_size_that_is_no_whole_number_is_refused(qty):
+    with pytest.raises(ContractError, match="is no whole number"):
+        open_exchange().submit(0, 0, "bid", 5_000, qty)
 
 
 def test_other_records_are_refused():

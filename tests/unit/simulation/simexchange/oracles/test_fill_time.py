@@ -1,4 +1,4 @@
-"""Erlang fill times against the Poisson sum, worked figures and the engine."""
+"""Erlang fill times against the Poisson sum, worked figures and the matching core."""
 
 import math
 
@@ -23,9 +23,9 @@ def test_the_formula_matches_worked_figures(ahead, expected_trades, chance):
 
 
 @pytest.mark.parametrize(("ahead", "rate", "time"), [(0, 2.0, 0.5), (5, 1.0, 5.0), (10, 4.0, 5.0)])
-def test_the_engine_fills_within_four_standard_errors(ahead, rate, time):
+def test_the_core_fills_within_four_standard_errors(ahead, rate, time):
     times = np.zeros(100_000)
-    wait(np.random.default_rng(ahead), *new_queue(), ahead, rate, times)
+    wait(np.random.default_rng(ahead), new_queue(), ahead, rate, times)
     chance = filled_by(ahead, rate, time)
     error = (chance * (1 - chance) / times.size) ** 0.5
     assert abs((times <= time).mean() - chance) < 4 * error
@@ -35,7 +35,7 @@ def test_the_engine_fills_within_four_standard_errors(ahead, rate, time):
 def test_the_plain_form_draws_the_same_times():
     found = [np.zeros(5), np.zeros(5)]
     for kernel, times in zip((wait, wait.py_func), found, strict=True):
-        kernel(np.random.default_rng(3), *new_queue(64), 4, 2.0, times)
+        kernel(np.random.default_rng(3), new_queue(64), 4, 2.0, times)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The race's formula against a lattice solved exactly, and against the engine on a fixed seed."""
+"""The race's formula against a lattice solved exactly, and against the matching core on a fixed seed."""
 
 import numpy as np
 import pytest
@@ -49,9 +49,9 @@ def test_the_formula_matches_a_lattice_that_ends_far_away():
 
 
 @pytest.mark.parametrize(("n", "p"), [(1, 2), (3, 1), (5, 2)])
-def test_the_engine_runs_the_race_within_four_standard_errors(n, p):
+def test_the_core_runs_the_race_within_four_standard_errors(n, p):
     n_races = 200_000
-    won, undecided = race(np.random.default_rng(n), *new_race(), n, p, n_races, 100_000)
+    won, undecided = race(np.random.default_rng(n), new_race(), n, p, n_races, 100_000)
     chance = ask_empties_first(n, p)
     error = 4 * (chance * (1 - chance) / n_races) ** 0.5
     assert undecided < 100
@@ -60,7 +60,7 @@ def test_the_engine_runs_the_race_within_four_standard_errors(n, p):
 
 
 def test_the_plain_form_runs_the_same_races():
-    runs = [k(np.random.default_rng(5), *new_race(64), 2, 1, 30, 500) for k in (race, race.py_func)]
+    runs = [k(np.random.default_rng(5), new_race(64), 2, 1, 30, 500) for k in (race, race.py_func)]
     assert runs[0] == runs[1]
 
 

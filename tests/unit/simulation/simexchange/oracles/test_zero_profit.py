@@ -1,4 +1,4 @@
-"""In the engine the zero-profit quotes earn nothing; a tick inside them loses, a tick outside gains."""
+"""In the core the zero-profit quotes earn nothing; a tick inside them loses, a tick outside gains."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ MAX_TRADES = 20
 def made(n_markets, tick_e4, widen, seed, prior=0.5, informed=0.2, kernel=make_markets):
     profit, trades = np.zeros(n_markets, np.int64), np.zeros(n_markets, np.int64)
     venue = new_venue(tick_e4)
-    wrong = kernel(np.random.default_rng(seed), *venue, prior, informed, MAX_TRADES, widen, profit, trades)
+    wrong = kernel(np.random.default_rng(seed), venue, prior, informed, MAX_TRADES, widen, profit, trades)
     assert wrong == 0
-    assert venue[0].depth.sum() == 0
+    assert venue.core.depth.sum() == 0
     return profit / 1e6, trades
 
 
