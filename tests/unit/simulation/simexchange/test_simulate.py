@@ -95,7 +95,7 @@ def test_an_impossible_place_is_named(tmp_path):
 def test_the_command_prints_one_json_object(tmp_path):
     out = tmp_path / "out"
     result = CliRunner().invoke(
-        app, ["--out", str(out), "--events", "2", "--seed", "3", "--preset", "martingale", "--json"]
+        app, ["--out", str(out), "--events", "2", "--seed", "3", "--exchange", "martingale", "--json"]
     )
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
