@@ -106,7 +106,7 @@ def _unusable(place: Path, error: OSError) -> StorageError:
 def using(place: Path) -> Iterator[None]:
     """Name ``place`` of the cache by StorageError where the block may not lock or write there.
 
-    What is gone stays a FileNotFoundError: another process may have removed it meanwhile.
+    A file that is gone stays a FileNotFoundError: another process may have removed it meanwhile.
     """
     try:
         yield
