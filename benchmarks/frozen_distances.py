@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 FROZEN, PAGE = DOCS / "frozen_distances.json", DOCS / "calibration.md"
 BEGIN, END = "<!-- frozen_distances: begin -->\n", "<!-- frozen_distances: end -->\n"
+_WANTED: Final = "give the calibration.json that `kalshi-platform calibrate --out FOLDER` writes"
 #: Fields of a measure that are kept.
 _KEPT: Final = (
     "name",
@@ -47,8 +48,24 @@ def frozen(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def day_of(record: dict[str, Any]) -> str:
     """Name of the recorded event; a record of several is refused."""
-    (name,) = record["recorded"]["first_events"]
-    return str(name)
+    names = record["recorded"]["first_events"]
+    if len(names) != 1:
+        raise SystemExit(
+            f"the recorded side has the events {', '.join(names)} ...: one day is compared, name it with "
+            "`calibrate --select`"
+        )
+    return str(names[0])
+
+
+def read(path: str) -> dict[str, Any]:
+    """Record in the file ``path``; what is no calibration.json ends the program in words."""
+    try:
+        record = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as err:
+        raise SystemExit(f"{path} cannot be read ({err}): {_WANTED}") from None
+    if not isinstance(record, dict) or not {"recorded", "distributions", "numbers"} <= record.keys():
+        raise SystemExit(f"{path} is no record of a comparison: {_WANTED}")
+    return record
 
 
 def measures_of(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -117,11 +134,13 @@ class Held(NamedTuple):
 
 def held(record: dict[str, Any], kept: dict[str, Any]) -> list[Held]:
     """Every frozen measure of the record's day beside the record's distance; None where it has none."""
+    if (day := day_of(record)) not in kept["days"]:
+        raise SystemExit(f"{day} is not frozen: the recorded side must be {' or '.join(kept['days'])}")
     found = {each["name"]: each for each in measures_of(record)}
     nothing = {"distance": None, "noise": None}
     return [
         Held(each["name"], now["distance"], each["distance"], now["noise"])
-        for each in kept["days"][day_of(record)]
+        for each in kept["days"][day]
         for now in [found.get(each["name"], nothing)]
     ]
 
@@ -149,11 +168,20 @@ def with_table(page: str, made: str) -> str:
 def main(paths: list[str]) -> None:
     """Write the JSON of the given records, and the table; or hold one record to what was kept."""
     if paths[:1] == ["--hold"]:
-        rows = held(json.loads(Path(paths[1]).read_text()), json.loads(FROZEN.read_text()))
-        print(held_text(rows))
+        if len(paths) != 2:
+            raise SystemExit(f"--hold takes one file: {_WANTED}")
+        record, kept = read(paths[1]), json.loads(FROZEN.read_text())
+        print(held_text(held(record, kept)))
+        if (digest := record["recorded"]["dataset_digest"]) != kept["recorded_dataset"]:
+            print(
+                f"the recorded side is dataset {digest}, the frozen one was {kept['recorded_dataset']}: "
+                "where the recordings differ, the distances are of two things"
+            )
         return
     if paths:
-        kept = frozen([json.loads(Path(path).read_text()) for path in paths])
+        if len(paths) != 3:
+            raise SystemExit(f"give three files, the world beside each day and the two days: {_WANTED}")
+        kept = frozen([read(path) for path in paths])
         FROZEN.write_text(json.dumps(kept, indent=1) + "\n")
     PAGE.write_text(with_table(PAGE.read_text(), table(json.loads(FROZEN.read_text()))))
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DATASET_HELP, JsonOption, VerboseOption
+from kalshi_platform.cli.options import DATASET_HELP, JsonOption, VerboseOption, page_folder
 from kalshi_platform.evaluation.pages.terminal import show, tell
 from kalshi_platform.evaluation.realism.compare import compare_datasets
 from kalshi_platform.evaluation.realism.page import realism_view, write_realism
@@ -30,7 +30,10 @@ def calibrate(
         list[str] | None,
         typer.Option(help="simulated events whose names begin so; repeat for more  [default: all]"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of calibration.html and calibration.json")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of calibration.html and calibration.json", callback=page_folder),
+    ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

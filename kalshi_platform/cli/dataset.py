@@ -37,6 +37,7 @@ from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
+from kalshi_platform.simulation.replay.on_demand import open_banks
 
 app = CommandApp(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 _convert = app.command("convert")(convert)
@@ -255,13 +256,14 @@ def cache(
 ) -> None:
     """List the banks cached here, the least recently used first. --empty deletes those not in use."""
     done = empty_cache() if empty else None
-    held, limit = banks(), limit_bytes()
+    held, limit, on_demand = banks(), limit_bytes(), open_banks()
     if as_json:
         _print_json(
             {
                 "folder": str(cache_folder()),
                 "limit_bytes": limit,
                 "banks": [bank._asdict() for bank in held],
+                "open_on_demand": on_demand,
                 "emptied": done and done._asdict(),
             }
         )
@@ -273,6 +275,11 @@ def cache(
     for bank in held:
         state = "  in use" if bank.in_use else ""
         typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {moment_words(int(bank.used_s * 1e9))}{state}")
+    if on_demand:
+        typer.echo(
+            f"open on demand: {on_demand}, each with rows on this disk, in files without a name, until its "
+            "program ends"
+        )
 
 
 def _jobs_text(at: BuildProgress) -> str:

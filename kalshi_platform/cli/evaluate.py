@@ -11,7 +11,14 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption, VerboseOption
+from kalshi_platform.cli.options import (
+    DatasetOption,
+    JsonOption,
+    RunOption,
+    VerboseOption,
+    page_folder,
+    require_page_folder,
+)
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.split import SPLITS
@@ -51,7 +58,7 @@ def judge_run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="folder of the report  [default: RUN/evaluation]"),
+        typer.Option(help="folder of the report  [default: RUN/evaluation]", callback=page_folder),
     ] = None,
     as_json: JsonOption = False,
     episodes_per_market: Annotated[
@@ -74,6 +81,8 @@ def judge_run(
     """
     named = None if split is None else _split(split)
     require_one_run(run)
+    place = out or run / "evaluation"
+    require_page_folder(place)
     policy = FrozenPolicy.load(run)
     env_config = read_environment(run)
     opened = Dataset.open(dataset)
@@ -112,7 +121,7 @@ def judge_run(
     )
     which = "all events" if wanted == "all" else f"the {wanted} events"
     tell(f"judged {run} on {which}: {found.policy.n_blocks} independent blocks")
-    html, _ = write_report(found, out or run / "evaluation", metrics, ledger=ledgers[0])
+    html, _ = write_report(found, place, metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import Fields, JsonOption, with_fields
+from kalshi_platform.cli.options import Fields, JsonOption, page_folder, with_fields
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.pages.terminal import show, tell
 from kalshi_platform.serving.loadtest.page import load_view, write_load_report
@@ -45,7 +45,9 @@ def loadtest(
             bodies_file="--bodies",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="folder of loadtest.html and loadtest.json")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder of loadtest.html and loadtest.json", callback=page_folder)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send requests to a server and report its latency.

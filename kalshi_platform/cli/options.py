@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from annotated_types import Ge, Le
 
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.evaluation.pages.terminal import tell
 
 
@@ -59,6 +60,30 @@ UseYesPrice = Annotated[
         help="how captures were subscribed, where they do not tell  [default: found out]",
     ),
 ]
+
+
+def page_folder(out: Path | None) -> Path | None:
+    """Return ``--out``, an option's callback; StorageError where no page could be written there."""
+    if out is not None:
+        require_page_folder(out)
+    return out
+
+
+def require_page_folder(out: Path) -> None:
+    """Refuse a folder into which no page could be written; nothing is made.
+
+    StorageError, asked for at once: not after minutes of work, nor after a test split was opened.
+    """
+    try:
+        there = out.absolute()
+        while not there.exists():
+            there = there.parent
+        is_folder, may_write = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
+    except OSError as err:
+        raise StorageError(f"{out} cannot hold a page: {err.strerror}; give another --out") from None
+    if not (is_folder and may_write):
+        wrong = "may not be written" if is_folder else "is a file"
+        raise StorageError(f"{out} cannot hold a page: {there} {wrong}; give another --out")
 
 
 def dataset_beside(recordings: Path) -> Path:

@@ -7,6 +7,7 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import JsonOption
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.workflows.scale import (
     MACHINES,
@@ -40,6 +41,8 @@ def run(
 
     The figures are extrapolated from measured slopes; the last lines name the measurements.
     """
+    if paper and as_json:
+        raise ContractError("--paper writes Markdown, not JSON: leave out --json, or --paper for one size")
     if paper:
         typer.echo(f"{paper_table()}\n{slopes_table()}", nl=False)
         return

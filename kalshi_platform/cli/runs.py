@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import JsonOption
+from kalshi_platform.cli.options import JsonOption, page_folder
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.formats import signed_percent
@@ -31,7 +31,8 @@ def compare(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="folder of compare.html  [default: the folder named, or comparison beside them all]"
+            help="folder of compare.html  [default: the folder named, or comparison beside them all]",
+            callback=page_folder,
         ),
     ] = None,
     as_json: JsonOption = False,

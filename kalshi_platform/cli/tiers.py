@@ -16,6 +16,7 @@ from kalshi_platform.cli.options import (
     JsonOption,
     RegistryOption,
     VerboseOption,
+    page_folder,
     parse_assignments,
 )
 from kalshi_platform.cli.registries import registry_to_change, registry_to_read
@@ -36,7 +37,10 @@ app = CommandApp(help="Make, show and judge the tiers of a registered model.", n
 _MODEL = Annotated[str, typer.Argument(help="an alias or an id, e.g. champion")]
 _OUT = Annotated[
     Path | None,
-    typer.Option(help="folder of tiers.html and tiers.json  [default: tiers/MODEL-ID beside the registry]"),
+    typer.Option(
+        help="folder of tiers.html and tiers.json  [default: tiers/MODEL-ID beside the registry]",
+        callback=page_folder,
+    ),
 ]
 
 

@@ -14,7 +14,7 @@ from kalshi_platform.domain import slopes
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.machine_room import free_disk_bytes, free_memory_bytes, own_cores
 from kalshi_platform.domain.slopes import TRAIN_SHARE, Slope, paying_workers
-from kalshi_platform.simulation.replay.cache import usual_limit_bytes
+from kalshi_platform.simulation.replay.cache import limit_bytes, usual_limit_bytes
 
 GIB: Final = 2**30
 GB: Final = 10**9
@@ -22,20 +22,24 @@ GB: Final = 10**9
 _DAY_S, _HOUR_S = 86_400.0, 3_600.0
 #: No size is planned beyond: there are fewer rows in the world.
 _MOST_ROWS: Final = 10**15
+#: Sizes from a 2**-40th to 2**40 times the planned one are searched for the first that breaks, in 50 steps.
+_DOUBLINGS, _HALVINGS = 40.0, 50
 
 
 class ScaleMachine(NamedTuple):
-    """Machine for which is planned: cores, memory and disk that are free for this."""
+    """Machine for which is planned: cores, memory and disk that are free for this, the cache's own limit."""
 
     name: str
     cores: int
     memory_bytes: float
     disk_bytes: float
+    cache_bytes: float | None = None  # None: the usual limit on a disk of this size
 
     @classmethod
     def here(cls, place: Path) -> Self:
-        """Read this machine, with the disk of ``place``."""
-        return cls("this machine", own_cores(), free_memory_bytes(), free_disk_bytes(place))
+        """Read this machine, with the disk of ``place`` and the limit that its cache has now."""
+        cache = float(limit_bytes())
+        return cls("this machine", own_cores(), free_memory_bytes(), free_disk_bytes(place), cache)
 
     @classmethod
     def parse(cls, text: str, place: Path) -> Self:
@@ -51,6 +55,11 @@ class ScaleMachine(NamedTuple):
                 f"{', '.join(MACHINES)}"
             )
         return cls(text, int(found[1]), float(found[2]) * GIB, float(found[3]) * GB)
+
+    @property
+    def cache_limit_bytes(self) -> float:
+        """Bytes that the cache of opened datasets may hold."""
+        return usual_limit_bytes(self.disk_bytes) if self.cache_bytes is None else self.cache_bytes
 
     def words(self) -> str:
         """The machine in one line."""
@@ -85,11 +94,6 @@ class Need(NamedTuple):
         """True where there is enough."""
         return self.need <= self.have
 
-    @property
-    def load(self) -> float:
-        """Need as a share of what there is."""
-        return self.need / self.have if self.have else float("inf")
-
 
 class ScalePlan(NamedTuple):
     """Needs of one size on one machine."""
@@ -97,6 +101,7 @@ class ScalePlan(NamedTuple):
     markets: int
     rows: int
     machine: ScaleMachine
+    bucket: bool
     needs: tuple[Need, ...]
 
     @property
@@ -106,8 +111,25 @@ class ScalePlan(NamedTuple):
 
     @property
     def first(self) -> Need:
-        """The need that breaks first: of those that stop the work, the one with the largest share."""
-        return max((need for need in self.needs if not need.only_slows), key=lambda need: need.load)
+        """The need that breaks first while markets and rows grow, of those that stop the work."""
+        return self.needs[self._breaks_first()[0]]
+
+    def _breaks_first(self) -> tuple[int, float]:
+        """Place of :attr:`first` among the needs, and the multiple of this size at which it breaks."""
+        stopping = [k for k, need in enumerate(self.needs) if not need.only_slows]
+        return min(((k, self._breaks_at(k)) for k in stopping), key=lambda found: found[1])
+
+    def _breaks_at(self, place: int) -> float:
+        """Multiple of this size at which need ``place`` is not met, found by halving: needs have a base."""
+        low, high = -_DOUBLINGS, _DOUBLINGS
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            markets, rows = (max(round(n * 2.0**middle), 1) for n in (self.markets, self.rows))
+            if _needs(markets, rows, self.machine, self.bucket)[place].fits:
+                low = middle
+            else:
+                high = middle
+        return float(2.0**high)
 
     @property
     def slow(self) -> tuple[Need, ...]:
@@ -116,7 +138,8 @@ class ScalePlan(NamedTuple):
 
     def verdict(self) -> str:
         """One line: what breaks first and what to do, or how far the size may grow."""
-        first = self.first
+        place, times = self._breaks_first()
+        first = self.needs[place]
         slow = f"; slow: {', '.join(need.what for need in self.slow)}" if self.slow else ""
         if not first.fits:
             return (
@@ -124,8 +147,7 @@ class ScalePlan(NamedTuple):
                 f"{_amount(first.have, first.unit)}: {first.remedy}{slow}"
             )
         return (
-            f"fits{slow}; next to break: {first.what}, at about {1 / max(first.load, 1e-9):,.1f} times this "
-            f"size: {first.remedy}"
+            f"fits{slow}; next to break: {first.what}, at about {times:,.1f} times this size: {first.remedy}"
         )
 
 
@@ -141,12 +163,15 @@ def scale_plan(markets: int, rows: int, machine: ScaleMachine, bucket: bool = Fa
         )
     if rows > _MOST_ROWS:
         raise ContractError(f"{len(str(rows))} digits of rows: give at most {_MOST_ROWS:,}")
-    needs = (
+    return ScalePlan(markets, rows, machine, bucket, _needs(markets, rows, machine, bucket))
+
+
+def _needs(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> tuple[Need, ...]:
+    return (
         *_memory(markets, rows, machine),
         *_disk(markets, rows, machine, bucket),
         *_time(markets, rows, machine, bucket),
     )
-    return ScalePlan(markets, rows, machine, needs)
 
 
 def _memory(markets: int, rows: int, machine: ScaleMachine) -> Iterable[Need]:
@@ -189,7 +214,7 @@ def _disk(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Itera
         )  # fmt: skip
     bank = rows * TRAIN_SHARE * slopes.BANK_BYTES_A_ROW.value / GB
     yield Need(
-        "cache for the whole bank", bank, usual_limit_bytes(machine.disk_bytes) / GB, "GB",
+        "cache for the whole bank", bank, machine.cache_limit_bytes / GB, "GB",
         "nothing stops: beyond the cache's limit shards are read on demand, which is slower; raise the limit "
         "(KALSHI_PLATFORM_CACHE_GB) or train on fewer feature sets", (slopes.BANK_BYTES_A_ROW,), True,
     )  # fmt: skip
@@ -264,8 +289,15 @@ def extrapolation_words(plan: ScalePlan) -> str:
     """Say from which measurements the figures come, and that they are extrapolated."""
     used = dict.fromkeys(slope for need in plan.needs for slope in need.slopes)
     lines = ["Extrapolated along straight lines; measured were:"]
-    lines += [f"  {s.what}: {s.value:,.6g} {s.unit} ({s.source})" for s in used]
+    lines += [f"  {s.what}: {_figure(s)} ({s.source})" for s in used]
     return "\n".join(lines)
+
+
+def _figure(slope: Slope) -> str:
+    """Value and unit of a slope."""
+    if slope.unit == "B":
+        return f"{slope.value / 2**20:,.0f} MiB"
+    return f"{slope.value:,.6g} {slope.unit}"
 
 
 def plan_json(plan: ScalePlan) -> dict[str, object]:
@@ -273,7 +305,7 @@ def plan_json(plan: ScalePlan) -> dict[str, object]:
     return {
         "markets": plan.markets,
         "rows": plan.rows,
-        "machine": plan.machine._asdict(),
+        "machine": {**plan.machine._asdict(), "cache_bytes": plan.machine.cache_limit_bytes},
         "fits": plan.fits,
         "verdict": plan.verdict(),
         "needs": [
@@ -323,7 +355,7 @@ def slopes_table() -> str:
     """Table of all slopes with their measurement, as Markdown."""
     lines = ["| slope | value | measured | command | at |", "| --- | --- | --- | --- | --- |"]
     lines += [
-        f"| {s.what} | {s.value:,.6g} {s.unit} | {s.date}, {s.machine} | `{s.command}` | {s.sizes} |"
+        f"| {s.what} | {_figure(s)} | {s.date}, {s.machine} | `{s.command}` | {s.sizes} |"
         for s in slopes.SLOPES
     ]
     return "\n".join(lines) + "\n"

@@ -6,8 +6,8 @@ Helps     where this process starts Ray for the build, it is one of the workers 
 Bounds    two jobs a worker are in flight, and workers hand back only records (no rows), so memory
           does not grow with the dataset. Ray's object store is kept small for the same reason.
 Busy      where Ray does not come up on a machine that is too busy, this process does the rest, and says so.
-Failure   the first refused job ends the build. Waiting jobs are cancelled and running ones abandoned; no
-          manifest names the files that they wrote.
+Failure   the first refused job ends the build, and so does a job that loses two workers. Waiting jobs are
+          cancelled and running ones abandoned; no manifest names the files that they wrote.
 """
 
 import logging
@@ -95,7 +95,11 @@ class _Crew:
             self.running.append(self._task.remote(job, key, self._storage, self._history))
 
     def ended(self, wait: bool) -> list[BuiltJob]:
-        """Records of jobs that ended; ``wait`` for one where none did. The error of one that was refused."""
+        """Records of jobs that ended; ``wait`` for one where none did.
+
+        Raises the error of a job that was refused; PlatformError where a worker was lost, also when its job
+        was tried again.
+        """
         if not self.running:
             return []
         timeout_s = None if wait else 0
@@ -106,6 +110,12 @@ class _Crew:
             if isinstance(err.cause, PlatformError):
                 raise err.cause from None
             raise
+        except self._ray.exceptions.RayError as err:
+            raise PlatformError(
+                f"a process of the build was lost ({type(err).__name__}): memory ran out, somebody ended it, "
+                "or its machine is gone; repeat the command, finished jobs are kept (fewer --workers take "
+                "less memory)"
+            ) from None
         return found
 
     def abandon(self) -> None:

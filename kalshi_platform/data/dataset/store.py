@@ -39,7 +39,7 @@ from kalshi_platform.data.dataset.tables import sha256_of
 from kalshi_platform.data.market_data.history import record_before
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
-from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -175,9 +175,17 @@ class Dataset:
     def read_verified(self, shard: Shard) -> pa.Buffer:
         """Bytes of the shard (a memory map where local).
 
-        ChecksumError where they are not the bytes that were written.
+        ChecksumError where they are not the bytes that were written, StorageError where they are gone.
         """
-        data = self.storage.read_mapped(shard.path)
+        try:
+            data = self.storage.read_mapped(shard.path)
+        except StorageError:
+            if self.storage.exists(shard.path):
+                raise
+            raise StorageError(
+                f"cannot read {self.storage.address(shard.path)}: it is gone, and the manifest names it: put "
+                "it back, or build the dataset again"
+            ) from None
         self._require(shard, hashlib.sha256(data).hexdigest(), data)
         return data
 

@@ -19,7 +19,13 @@ from kalshi_platform.evaluation.realism.distances import (
     noise_of,
     quantiles,
 )
-from kalshi_platform.evaluation.realism.measures import DISTRIBUTIONS, NUMBERS, Distribution, Number
+from kalshi_platform.evaluation.realism.measures import (
+    DISTRIBUTIONS,
+    NO_ROWS,
+    NUMBERS,
+    Distribution,
+    Number,
+)
 from kalshi_platform.evaluation.realism.record import (
     DistributionFound,
     NumberFound,
@@ -28,7 +34,7 @@ from kalshi_platform.evaluation.realism.record import (
     SeenDistribution,
     SideFacts,
 )
-from kalshi_platform.evaluation.realism.side import Side, measure_side
+from kalshi_platform.evaluation.realism.side import Side, measure_side, select_entries
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 
 #: Points of the curves that the page draws.
@@ -46,9 +52,12 @@ def compare_datasets(
 ) -> Realism:
     """Compare the datasets at the two addresses; ``select`` are beginnings of events' names, none: all."""
     config = config or RealismConfig()
+    asked = ((recorded, select, "recorded"), (simulated, select_simulated, "simulated"))
+    opened = [(Dataset.open(uri), chosen, verb) for uri, chosen, verb in asked]
+    for dataset, chosen, _ in opened:
+        select_entries(dataset, chosen)  # refuses now, not after the other side was measured
     found: list[tuple[Side, SideFacts]] = []
-    for uri, chosen, verb in ((recorded, select, "recorded"), (simulated, select_simulated, "simulated")):
-        dataset = Dataset.open(uri)
+    for dataset, chosen, verb in opened:
         show = Countdown(say, f"measuring {verb}")
         side = measure_side(dataset, chosen, partial(show, text="events"))
         say(f"measured {verb}: {side.counts.events:,} events, {side.counts.rows:,} rows")
@@ -60,7 +69,9 @@ def compare_datasets(
         simulated=their_facts,
         distributions=tuple(compare_distribution(d, ours, theirs, times) for d in DISTRIBUTIONS),
         numbers=tuple(compare_number(n, ours, theirs, times) for n in NUMBERS),
-        limits=tuple(_limits(ours, theirs)),
+        limits=tuple(
+            _limits(ours, theirs, is_one_dataset=our_facts.dataset_digest == their_facts.dataset_digest)
+        ),
         config=config,
         made=Stamp.now(),
     )
@@ -99,7 +110,9 @@ def compare_number(measure: Number, recorded: Side, simulated: Side, times: np.n
         recorded=ours, simulated=theirs,
         distance=None if ours is None or theirs is None else abs(ours - theirs),
         noise=_quantile(noise, 0, 0.95), noise_median=_quantile(noise, 0, 0.5),
-        missing=_missing(measure.sums, recorded, simulated, ours is not None, theirs is not None),
+        missing=_missing(
+            measure.sums, recorded, simulated, ours is not None, theirs is not None, measure.undefined
+        ),
     )  # fmt: skip
 
 
@@ -148,25 +161,44 @@ def _curves(ours: Pooled, theirs: Pooled) -> tuple[tuple[float, float, float], .
 
 
 def _missing(
-    names: Sequence[str], recorded: Side, simulated: Side, has_ours: bool, has_theirs: bool
+    names: Sequence[str],
+    recorded: Side,
+    simulated: Side,
+    has_ours: bool,
+    has_theirs: bool,
+    undefined: str = NO_ROWS,
 ) -> dict[str, str]:
-    """Side -> number of its markets without a value, and the reason; a side with all of them is absent."""
+    """Side -> number of its markets without a value, and the reason; a side with all of them is absent.
+
+    ``undefined`` is the reason where the markets that were measured give no value.
+    """
     found = {}
     for key, side, has_value in (("recorded", recorded, has_ours), ("simulated", simulated, has_theirs)):
         reasons: Counter[str] = Counter()
         for name in names:
             reasons |= side.reasons[name]
         words = [f"{n:,} of {side.counts.markets:,} markets: {reason}" for reason, n in reasons.items()]
-        if not words and not has_value:
-            words = [f"none of {side.counts.markets:,} markets has enough rows for it"]
+        if not has_value and (rest := side.counts.markets - sum(reasons.values())):
+            words.append(f"{rest:,} of {side.counts.markets:,} markets: {undefined}")
         if words:
             found[key] = "; ".join(words)
     return found
 
 
-def _limits(recorded: Side, simulated: Side) -> list[str]:
+def _limits(recorded: Side, simulated: Side, is_one_dataset: bool) -> list[str]:
     """Sentences on what the data cannot show."""
     said = []
+    if is_one_dataset and (both := len({*recorded.events} & {*simulated.events})):
+        said.append(
+            f"{both:,} event{' is' if both == 1 else 's are'} on both sides, from one dataset: the distances "
+            "are nearer to 0 than those of other data."
+        )
+    if simulated.counts.quoted < recorded.counts.quoted:
+        said.append(
+            f"The simulated side has fewer quoted rows than the recorded one ({simulated.counts.quoted:,}, "
+            f"{recorded.counts.quoted:,}): the luck of its own sample is in the distances and not in the "
+            "noise, so a distance beyond the noise may be luck, too."
+        )
     if n := recorded.provenance.get("simulated", 0):
         said.append(
             f"{n:,} of the {sum(recorded.provenance.values()):,} markets of the recorded side are simulated: "

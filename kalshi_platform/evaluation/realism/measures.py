@@ -55,6 +55,11 @@ NO_PRICES: Final = "best prices are not recorded"
 NO_MESSAGES: Final = "its rows are not all messages of a book: a share of rows means another thing"
 NO_DELTAS: Final = "changes of the book are not recorded"
 NO_CLOSE: Final = "the time of its close is not known"
+NO_ROWS: Final = "no row shows it"
+#: Reasons why sums that are there give no value.
+MORE_PRINTS: Final = "together they have more prints than changes that remove size"
+NO_MOVES: Final = "no segment is that long, or the mid does not move in a minute"
+NO_VARIATION: Final = "no segment has that many rows, or imbalance or mid does not vary"
 
 
 class Observed(NamedTuple):
@@ -102,6 +107,7 @@ class Number(NamedTuple):
     definition: str
     sums: tuple[str, ...]
     value: Callable[..., np.ndarray]
+    undefined: str = NO_ROWS  # the reason of NaN
 
 
 class SumFamily(NamedTuple):
@@ -363,7 +369,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
         "share of cancels", "flow", "fraction",
         "Changes that remove size minus prints, divided by all changes: each print is taken to be one "
         "removal.",
-        ("adds", "removals", "fills"), share_of_cancels,
+        ("adds", "removals", "fills"), share_of_cancels, MORE_PRINTS,
     ),
     Number(
         "share of fills", "flow", "fraction",
@@ -394,7 +400,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
             "the mid is taken every 60 s from a segment's first quoted row, changes overlap, no mean is "
             "subtracted. 1 for a martingale.",
             (f"square_{q}", f"changes_{q}", "square_1", "changes_1"),
-            partial(variance_ratio, q=q),
+            partial(variance_ratio, q=q), NO_MOVES,
         )
         for q in VARIANCE_MINUTES
     ),
@@ -404,7 +410,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
             f"Squared correlation of the imbalance of the five best levels, (bids - asks) / (bids + asks) in "
             f"contracts, with the change of the mid to the {n}th next quoted row of the segment; every row "
             "counts once.",
-            tuple(f"{name}_{n}" for name in _MOMENTS), r_squared,
+            tuple(f"{name}_{n}" for name in _MOMENTS), r_squared, NO_VARIATION,
         )
         for n in ROWS_AHEAD
     ),

@@ -94,7 +94,7 @@ def verdict(found: Realism) -> str:
     if not known:
         computed = sum(each.distance is not None for each in found.found)
         return f"{computed} of {len(found.found)} distances computed, none with a noise to hold it against."
-    far = [(times, each.name) for each, _ in known if (times := times_noise(each)) is not None]
+    far = [(times, each.name) for each, _ in known if (times := times_noise(each))]
     furthest = f"; the furthest: {max(far)[1]}, {max(far)[0]:.1f} times the noise" if far else ""
     within = sum(bool(inside) for _, inside in known)
     return (

@@ -58,10 +58,15 @@ class Side:
 def select_entries(dataset: Dataset, prefixes: Sequence[str] = ()) -> tuple[MarketEntries, int]:
     """(markets, test events): those of events whose names begin with one of ``prefixes``, or all without any.
 
-    Events of the test split are counted, and their markets left out. ContractError where a prefix fits none.
+    Events of the test split are counted, and their markets left out. ContractError where a prefix fits none,
+    or is empty.
     """
     whole = dataset.entries()
     names = whole.event_names
+    if not all(prefixes):
+        raise ContractError(
+            "the beginning of an event's name is empty: give some letters, or leave it out for all"
+        )
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""

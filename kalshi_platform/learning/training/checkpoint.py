@@ -3,6 +3,8 @@
 Layout     run/checkpoints/000012/   policy.json policy.pt optimizer.pt state.json arrays.npz manifest.json,
                                      validation.json where the policy was validated
            run/best, run/latest      links to one of them, replaced atomically
+           run/checkpoints/best-000012   the best one, once another was written under its number: a run that
+                                     took over another run's weights counts on from that run's iteration
 Invariant  manifest.json names every other file with its digest and is written last (``storage/sealed.py``);
            whoever reads a checkpoint verifies all of it. The folder appears under its name only when
            everything in it has reached the disk.
@@ -31,6 +33,7 @@ CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
 LATEST: Final = "latest"
 _log = logging.getLogger(__name__)
+_ASIDE: Final = "best-"
 _OPTIMIZER, _STATE, _ARRAYS = "optimizer.pt", "state.json", "arrays.npz"
 
 
@@ -58,6 +61,8 @@ def write_checkpoint(
     """
     target = run / CHECKPOINTS / f"{iteration:06d}"
     try:
+        if not is_best and (run / BEST).exists() and (run / BEST).resolve() == target.resolve():
+            _set_aside(run, target)
         with new_checkpoint(target) as folder:
             policy.save(folder)
             torch.save(state.optimizer, folder / _OPTIMIZER)
@@ -76,6 +81,15 @@ def write_checkpoint(
             f"checkpoint {target} could not be written: {told}; free space and {again}"
         ) from err
     return target
+
+
+def _set_aside(run: Path, best: Path) -> None:
+    """Keep the best checkpoint under a name of its own: another is about to be written under its number."""
+    aside = best.with_name(f"{_ASIDE}{best.name}")
+    with new_checkpoint(aside) as folder:
+        for path in best.iterdir():
+            shutil.copyfile(path, folder / path.name)
+    point(run, BEST, aside)
 
 
 @contextmanager
@@ -149,9 +163,18 @@ def newest_number(run: Path) -> int | None:
     return int(found[-1].name) if found else None
 
 
+def best_number(run: Path) -> int | None:
+    """Iteration of the best checkpoint; None where none is named."""
+    if not (run / BEST).exists():
+        return None
+    return int((run / BEST).resolve().name.removeprefix(_ASIDE))
+
+
 def remove_old(run: Path, keep: int) -> None:
     """Delete all checkpoints but the ``keep`` newest, the latest and the best."""
     named = {(run / name).resolve() for name in (BEST, LATEST) if (run / name).exists()}
-    for path in stored_checkpoints(run)[:-keep]:
+    beside = (run / CHECKPOINTS).glob(f"{_ASIDE}*")
+    aside = [path for path in beside if path.name.removeprefix(_ASIDE).isdecimal()]
+    for path in (*stored_checkpoints(run)[:-keep], *aside):
         if path.resolve() not in named:
             shutil.rmtree(path)

@@ -83,7 +83,10 @@ class Mirror:
         self._checkpoints = present
 
     def pull(self, run: Path, *, only_best: bool = False) -> bool:
-        """Bring the run to this machine unless a newer one is here; its learning curves are made again.
+        """Bring the run to this machine unless it is here, or further; its learning curves are made again.
+
+        A run that has not the copy's latest checkpoint is no further, whatever its numbers: after the machine
+        was left, the run may have taken over another's weights and counted on from that one's iteration.
 
         ``only_best`` leaves out the checkpoint that a run would go on from: enough to judge and to show it.
         Returns False where there is no copy yet.
@@ -92,14 +95,16 @@ class Mirror:
         if not record:
             return False
         links: dict[str, str] = record["links"]
-        if (run / LATEST).exists() and (run / LATEST).resolve().name >= links[LATEST]:
+        latest, seals = links[LATEST], record["checkpoints"]
+        is_here = (run / CHECKPOINTS / latest).is_dir() and _seal(run / CHECKPOINTS / latest) == seals[latest]
+        if is_here and (run / LATEST).exists() and (run / LATEST).resolve().name >= latest:
             return True
         wanted = {BEST: links[BEST]} if only_best and BEST in links else links
-        if only_best and _is_here(run, wanted, record["checkpoints"]):
+        if only_best and _is_here(run, wanted, seals):
             return True
         run.mkdir(parents=True, exist_ok=True)
         for checkpoint in sorted(set(wanted.values())):
-            self._fetch_checkpoint(run, checkpoint, record["checkpoints"][checkpoint])
+            self._fetch_checkpoint(run, checkpoint, seals[checkpoint])
         for name in record["files"]:
             write_whole(run / name, bytes(self._storage.read_bytes(name)))
         self._fetch_metrics(run, record["metrics_blocks"])

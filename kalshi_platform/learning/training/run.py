@@ -26,6 +26,7 @@ from kalshi_platform.domain.quiet_ray import ray_logs, start_ray
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training.checkpoint import (
     BEST,
+    best_number,
     newest_number,
     newest_sound,
     point,
@@ -200,7 +201,9 @@ class _Run:
         self._count = _Counters(**state.values["run"])
         self._before_s = self._count.elapsed_s
         keep_metrics(self._out, self._count.iteration)
-        if self._is_best:  # the link may name an older one: the run was killed before it was made
+        # The link may name an older one: the run was killed before it was made. Where it names this number in
+        # another folder, the run took over another's weights: they are not what scored best.
+        if self._is_best and best_number(self._out) != self._count.iteration:
             point(self._out, BEST, folder)
 
     @property

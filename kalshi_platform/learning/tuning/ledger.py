@@ -15,6 +15,7 @@ from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
     NodeDiedError,
+    OutOfMemoryError,
     RpcError,
     WorkerCrashedError,
 )
@@ -33,6 +34,8 @@ from kalshi_platform.storage.whole_file import write_whole
 
 #: Errors by which Ray says that a process or its machine is gone.
 _LOST: Final = (ActorDiedError, ActorUnavailableError, NodeDiedError, RpcError, WorkerCrashedError)
+#: Ray's word that a machine ran out of memory; its text ends with advice on Ray's own settings.
+_NO_MEMORY: Final = f"{OutOfMemoryError.__module__}.{OutOfMemoryError.__name__}:"
 #: Words of an error by which a trial's disk or the sweep's storage failed.
 _STORE_FAILED: Final = ("StorageError: ", "No space left on device", "Disk quota exceeded")
 
@@ -220,6 +223,8 @@ def _last_line(trial: Any) -> str:
     text = str(trial.get_error()).strip()
     if any(f"{error.__name__}:" in text for error in _LOST):
         return "its process or machine was lost"
+    if _NO_MEMORY in text:
+        return "its process was ended for want of memory: run fewer at once (--sweep concurrent=N)"
     lines = [line.strip() for line in text.splitlines()]
     told = [line for line in lines if line not in ("", "None")]  # an error without a text ends with "None"
     return told[-1] if told else "its process ended and left no error: it was killed, or its machine was lost"

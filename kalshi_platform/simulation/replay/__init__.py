@@ -13,6 +13,7 @@ __all__ = [
     "infos",
     "layout",
     "observation",
+    "on_demand",
     "open",
     "pages",
     "planning",

@@ -13,6 +13,7 @@ Invariant  a folder under its key is complete: it is synced and renamed; an evic
 Units      bytes; 1 GB = 1e9 bytes.
 """
 
+import errno
 import logging
 import math
 import os
@@ -93,10 +94,26 @@ def made(folder: Path) -> Path:
 
 
 def _unusable(place: Path, error: OSError) -> StorageError:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free room on its disk, or " if is_full else ""
     return StorageError(
-        f"the cache of opened datasets cannot use {place}: {error.strerror}; set {CACHE_VARIABLE} to a "
-        "folder that you may write to"
+        f"the cache of opened datasets cannot use {place}: {error.strerror}; {remedy}set {CACHE_VARIABLE} to "
+        f"a folder {'on another one' if is_full else 'that you may write to'}"
     )
+
+
+@contextmanager
+def using(place: Path) -> Iterator[None]:
+    """Name ``place`` of the cache by StorageError where the block may not lock or write there.
+
+    A file that is gone stays a FileNotFoundError: another process may have removed it meanwhile.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unusable(place, error) from None
 
 
 def usual_limit_bytes(disk_bytes: float) -> int:
@@ -127,7 +144,7 @@ def banks() -> list[CachedBank]:
     found = []
     for folder in _folders():
         with suppress(FileNotFoundError):  # evicted by another process meanwhile
-            with locks.exclusive_if_free(folder / _LOCK) as free:
+            with using(folder), locks.exclusive_if_free(folder / _LOCK) as free:
                 in_use = not free
             found.append(CachedBank(folder.name, _size(folder), _used_s(folder), in_use))
     return sorted(found, key=lambda bank: bank.used_s)
@@ -166,7 +183,9 @@ def build_arrays(key: str, n_bytes: int, write: Write, what: str) -> dict[str, n
     if found is not None:
         return found
     turn = made(cache_folder().parent / "building" / key)
-    with locks.writing(turn, math.inf, f"{what} (bank {key})"):
+    with ExitStack() as held:
+        with using(turn):
+            held.enter_context(locks.writing(turn, math.inf, f"{what} (bank {key})"))
         found = open_arrays(key)
         return _write(key, n_bytes, write) if found is None else found
 
@@ -180,14 +199,11 @@ def claimed(key: str, n_bytes: int, fits: Callable[[int], bool]) -> Iterator[boo
     """
     folder = made(cache_folder().parent / "claims")
     with ExitStack() as held:
-        with locks.exclusive(folder / ".lock"):
+        with using(folder), locks.exclusive(folder / ".lock"):
             has_room = fits(n_bytes + claimed_bytes(but=key))
             if has_room:
-                try:
-                    held.callback(os.close, locks.take_shared(folder / key))
-                    (folder / key).write_text(str(n_bytes))
-                except OSError as error:
-                    raise _unusable(folder, error) from None
+                held.callback(os.close, locks.take_shared(folder / key))
+                (folder / key).write_text(str(n_bytes))
         yield has_room
 
 
@@ -197,7 +213,7 @@ def claimed_bytes(but: str) -> int:
     for path in (cache_folder().parent / "claims").glob("[!.]*"):
         if path.name == but or (cache_folder() / path.name).exists():
             continue
-        with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
+        with suppress(FileNotFoundError), using(path), locks.exclusive_if_free(path) as free:
             if free:
                 path.unlink()
             else:
@@ -317,7 +333,7 @@ def _evict(need_bytes: float, keep: str) -> Evicted:
 
 def _remove(folder: Path) -> int | None:
     """Delete ``folder``; returns the bytes freed, None where somebody holds it."""
-    with suppress(FileNotFoundError), locks.exclusive_if_free(folder / _LOCK) as free:
+    with suppress(FileNotFoundError), using(folder), locks.exclusive_if_free(folder / _LOCK) as free:
         if not free:
             return None
         size = _size(folder)

@@ -39,8 +39,9 @@ class Room:
                 f"{LEAST_FREE_BYTES / cache.GB:.3f}: free room on it, or set {cache.CACHE_VARIABLE} to a "
                 "folder on another disk"
             )
-        path = self.folder / uuid.uuid4().hex
-        weakref.finalize(self, _leave, locks.take_shared(path), path, os.getpid())
+        self._mark, self._leases = self.folder / uuid.uuid4().hex, list[int]()
+        weakref.finalize(self, _leave, self._leases, self._mark, os.getpid())
+        self._take_part()
         self._looked_s, self._bound = -1e9, 0
 
     def bound_bytes(self, filled_bytes: int = 0) -> int:
@@ -48,20 +49,28 @@ class Room:
         now_s = time.monotonic()
         if now_s - self._looked_s > _FRESH_S:
             self._looked_s = now_s
+            if not self._mark.exists():
+                self._take_part()  # somebody deleted the cache: rows, which have no name, are there still
             in_use = sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
             left = cache.limit_bytes() - in_use - cache.claimed_bytes(but="")
             on_disk = int(shutil.disk_usage(self.folder).free * _DISK_SHARE) + filled_bytes
             self._bound = max(0, min(left // max(1, open_banks()), on_disk))
         return self._bound
 
+    def _take_part(self) -> None:
+        """Mark this bank as open."""
+        cache.made(self.folder)
+        with cache.using(self._mark):
+            self._leases.append(locks.take_shared(self._mark))
+
 
 def open_banks() -> int:
     """Number of banks on demand that are open on this machine; marks of killed processes are removed."""
     found = 0
-    for path in _folder().iterdir():
+    for path in _folder().iterdir() if _folder().is_dir() else ():
         if path.name[0] == ".":  # a bank's rows, which lose their name as soon as they are made
             continue
-        with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
+        with suppress(FileNotFoundError), cache.using(path), locks.exclusive_if_free(path) as free:
             if free:
                 path.unlink()
             else:
@@ -83,8 +92,9 @@ def _folder() -> Path:
     return cache.cache_folder().parent / "on-demand"
 
 
-def _leave(lease: int, path: Path, process: int) -> None:
+def _leave(leases: list[int], path: Path, process: int) -> None:
     if os.getpid() == process:  # the end of a fork takes no mark away
         with suppress(OSError):
             path.unlink()
-    os.close(lease)
+    for lease in leases:
+        os.close(lease)

@@ -1,5 +1,6 @@
 """Options that a settings model declares."""
 
+import os
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,9 +8,10 @@ import typer
 from pydantic import Field
 from typer.testing import CliRunner
 
-from kalshi_platform.cli.main import load_command
-from kalshi_platform.cli.options import Fields, with_fields
+from kalshi_platform.cli.main import app, load_command
+from kalshi_platform.cli.options import Fields, page_folder, with_fields
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import StorageError
 
 
 class Speed(Config):
@@ -75,3 +77,35 @@ OPTIONS = {
 @pytest.mark.parametrize("name", OPTIONS)
 def test_serve_and_loadtest_have_the_options_that_scripts_rely_on(name):
     assert {option.opts[0] for option in load_command(name).params} == OPTIONS[name]
+
+
+def test_a_folder_that_cannot_hold_a_page_is_refused_and_none_is_made(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError, match=r"cannot hold a page: .*/file is a file; give another --out"):
+            page_folder(out)
+    assert page_folder(tmp_path / "new" / "below") == tmp_path / "new" / "below"
+    assert page_folder(None) is None
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StorageError, match="may not be written; give another --out"):
+        page_folder(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["calibrate", "--recorded", "x", "--simulated", "x"],
+        ["evaluate", "--run", "x", "--dataset", "x"],
+        ["loadtest", "--url", "http://127.0.0.1:1"],
+        ["runs", "compare", "x"],
+        ["tiers", "build", "x", "--dataset", "x"],
+        ["tiers", "report", "x", "--dataset", "x"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_commands_that_write_a_page_refuse_its_place_first(words, tmp_path):
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "file")])
+    assert done.exit_code == 3, done.output
+    assert "file is a file; give another --out" in done.stderr

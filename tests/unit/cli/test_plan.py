@@ -46,6 +46,12 @@ def test_the_tables_of_the_page_are_written():
     assert planned("--paper").stdout.startswith(paper_table())
 
 
+def test_tables_are_no_json():
+    done = planned("--paper", "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "leave out --json" in done.stderr
+
+
 def test_an_unknown_machine_is_wrong_usage():
     done = planned("--machine", "toaster")
     assert done.exit_code == 2

@@ -77,6 +77,31 @@ def test_a_later_world_is_held_to_half_of_a_frozen_distance_or_to_the_noise(made
     assert "FAR" in next(line for line in text.splitlines() if line.startswith("depth of level 5"))
 
 
+def test_a_file_that_is_no_comparison_of_one_frozen_day_ends_in_words(made, kept, tmp_path, capsys):
+    (tmp_path / "other.json").write_text("{}")
+    for words, said in (
+        (["--hold", str(tmp_path / "absent.json")], r"cannot be read .* give the calibration.json"),
+        (["--hold", str(tmp_path / "other.json")], "is no record of a comparison"),
+        (["--hold"], "--hold takes one file"),
+        ([str(tmp_path / "other.json")], "give three files"),
+    ):
+        with pytest.raises(SystemExit, match=said):
+            made.main(words)
+    side = {"first_events": list(DAYS), "dataset_digest": "x"}
+    record = {"recorded": side, "distributions": [], "numbers": []}
+    with pytest.raises(SystemExit, match="one day is compared"):
+        made.held(record, kept)
+    side["first_events"] = ["INXD-23APR14"]
+    with pytest.raises(SystemExit, match=r"INXD-23APR14 is not frozen: .* INXD-23APR13 or INXD-23APR10"):
+        made.held(record, kept)
+    side["first_events"] = [DAYS[0]]
+    for digest, is_told in (("x", True), (kept["recorded_dataset"], False)):
+        side["dataset_digest"] = digest
+        (tmp_path / "day.json").write_text(json.dumps(record))
+        made.main(["--hold", str(tmp_path / "day.json")])
+        assert ("the recorded side is dataset x" in capsys.readouterr().out) is is_told
+
+
 @pytest.mark.recorded
 def test_the_commands_of_the_page_run_and_give_the_recorded_figures_again(
     recorded_data, made, kept, tmp_path, monkeypatch

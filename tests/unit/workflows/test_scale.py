@@ -54,11 +54,25 @@ def test_memory_does_not_depend_on_the_rows():
 
 
 def test_what_fits_is_told_how_far_it_may_grow():
-    plan = scale_plan(300, 600_000, LARGE)
+    machine = ScaleMachine("m", 2, 18 * GIB, 60 * GB)
+    plan = scale_plan(10_000, 20_000_000, machine)
     assert plan.fits
-    assert plan.verdict().startswith("fits; next to break: ")
-    factor = float(re.search(r"about ([0-9,.]+) times", plan.verdict())[1].replace(",", ""))
-    assert factor == pytest.approx(1 / plan.first.load, rel=0.01)
+    what, told = re.search(r"next to break: (.*), at about ([0-9,.]+) times", plan.verdict()).groups()
+    # The disk: 20 million rows take (16.9 + 138) B each, 10,000 markets 188 B, of 60 GB. Memory has a base
+    # and grows slower: a trainer takes 2 of the 18 GiB, and does not break at nine times the size.
+    by_hand = 60e9 / (20e6 * (16.9 + 138) + 10_000 * 188)
+    assert what == "disk of the recordings and the dataset"
+    assert float(told) == pytest.approx(by_hand, rel=0.01)
+    for factor, fits in ((0.99, True), (1.01, False)):
+        grown = scale_plan(round(10_000 * by_hand * factor), round(20e6 * by_hand * factor), machine)
+        assert grown.fits is fits
+        assert grown.first.what == what
+
+
+def test_what_a_machine_lacks_at_every_size_breaks_first():
+    plan = scale_plan(10**6, 2 * 10**9, ScaleMachine("m", 2, GIB, 60 * GB))
+    assert plan.first.what == "memory of one trainer"  # 2 of 1 GiB at any size; the disk lacks more here
+    assert "breaks first: memory of one trainer, 2.18 GiB of 1.00 GiB" in plan.verdict()
 
 
 def test_a_lack_that_only_slows_stops_nothing_and_is_named():
@@ -86,8 +100,8 @@ def test_a_machine_that_nobody_knows_is_refused_with_what_is_allowed(text, tmp_p
 
 
 def test_machines_are_named_given_or_this_one(tmp_path):
-    assert ScaleMachine.parse("8, 16,500", tmp_path)[1:] == (8, 16 * GIB, 500 * GB)
-    assert ScaleMachine.parse("c7i.2xlarge", tmp_path)[1:] == MACHINES["c7i.2xlarge"]
+    assert ScaleMachine.parse("8, 16,500", tmp_path)[1:4] == (8, 16 * GIB, 500 * GB)
+    assert ScaleMachine.parse("c7i.2xlarge", tmp_path)[1:4] == MACHINES["c7i.2xlarge"]
     here = ScaleMachine.parse("this", tmp_path)
     assert here.cores >= 1
     assert here.disk_bytes > 0
@@ -115,6 +129,25 @@ def test_the_cache_is_planned_as_the_cache_limits_itself(tmp_path, monkeypatch):
         monkeypatch.setattr(cache.shutil, "disk_usage", lambda _, usage=usage: usage)
         assert need(scale_plan(3, 3, LARGE._replace(disk_bytes=disk)), "cache for").have * GB == limit
         assert cache.limit_bytes() == limit
+
+
+def test_the_cache_of_this_machine_is_planned_with_the_limit_that_it_has(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    usage = cache.shutil.disk_usage(tmp_path)._replace(total=150 * GB, free=10 * GB)
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: usage)
+    for limit, wanted in (
+        (None, 15),
+        ("3", 3),
+    ):  # of the whole disk, as the cache takes it, not of what is free
+        if limit is None:
+            monkeypatch.delenv(cache.LIMIT_VARIABLE, raising=False)
+        else:
+            monkeypatch.setenv(cache.LIMIT_VARIABLE, limit)
+        here = ScaleMachine.parse("this", tmp_path)
+        assert here.disk_bytes == 10 * GB
+        plan = scale_plan(3, 3, here)
+        assert need(plan, "cache for").have == wanted
+        assert plan_json(plan)["machine"]["cache_bytes"] == wanted * GB
 
 
 def test_a_build_is_planned_with_as_many_processes_as_it_takes():

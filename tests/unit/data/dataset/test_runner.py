@@ -32,7 +32,11 @@ def test_the_first_refused_job_ends_the_build_and_what_was_finished_before_is_ke
     assert list(Journal(storage).finished(set(jobs))) == ["key0"]
 
 
-class RayTaskError(Exception):
+class RayError(Exception):
+    """Error of Ray's own: a process is gone."""
+
+
+class RayTaskError(RayError):
     """Error of a job that ran in a worker."""
 
     def __init__(self, cause):
@@ -45,7 +49,7 @@ class FakeRay:
     def __init__(self, is_running):
         self.given, self.cancelled, self.was_shut_down = [], [], False
         self._is_running = is_running
-        self.exceptions = type("exceptions", (), {"RayTaskError": RayTaskError})
+        self.exceptions = type("exceptions", (), {"RayTaskError": RayTaskError, "RayError": RayError})
 
     def is_initialized(self):
         return self._is_running
@@ -132,5 +136,17 @@ def test_a_job_refused_in_a_worker_is_the_users_error_and_the_others_are_cancell
     fake.broken = {"EV0"}
     ray = FakeRay(is_running=True)
     with pytest.raises(DataError, match="row 7"):
+        run_with(ray, fake, tmp_path, monkeypatch)
+    assert len(ray.cancelled) == 3
+
+
+def test_a_worker_that_is_lost_ends_the_build_in_words(fake, tmp_path, monkeypatch):
+    ray = FakeRay(is_running=True)
+
+    def lost(done):
+        raise RayError("The worker died unexpectedly while executing this task.")
+
+    monkeypatch.setattr(ray, "get", lost)
+    with pytest.raises(PlatformError, match=r"was lost \(RayError\): memory ran out.* repeat the command"):
         run_with(ray, fake, tmp_path, monkeypatch)
     assert len(ray.cancelled) == 3

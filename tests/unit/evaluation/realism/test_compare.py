@@ -7,13 +7,23 @@ import pytest
 from made.realism import made_view, mids, pooled_side, random_view
 
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.market_data.schema import DELTA, TRADE
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.realism import compare as compare_module
 from kalshi_platform.evaluation.realism.compare import (
     compare_datasets,
     compare_distribution,
     compare_number,
 )
 from kalshi_platform.evaluation.realism.distances import drawn_units
-from kalshi_platform.evaluation.realism.measures import DISTRIBUTIONS, NO_CLOSE, NUMBERS
+from kalshi_platform.evaluation.realism.measures import (
+    DISTRIBUTIONS,
+    MORE_PRINTS,
+    NO_CLOSE,
+    NO_DELTAS,
+    NO_ROWS,
+    NUMBERS,
+)
 from kalshi_platform.evaluation.realism.record import RealismConfig, is_within
 from kalshi_platform.evaluation.realism.side import Side, measure_side
 
@@ -35,7 +45,7 @@ def test_what_cannot_be_computed_is_named_and_counted(itself):
     lost = {each.name: each.missing for each in itself.found if each.distance is None}
     markets = itself.recorded.markets
     assert lost["price over 24 h before close"] == dict.fromkeys(
-        ("recorded", "simulated"), f"none of {markets} markets has enough rows for it"
+        ("recorded", "simulated"), f"{markets} of {markets} markets: {NO_ROWS}"
     )
     assert all(missing for missing in lost.values())
     assert itself.recorded.test_events > 0
@@ -55,6 +65,46 @@ def test_markets_without_a_close_are_counted():
     assert found.noise is None
     assert found.missing["recorded"] == f"1 of 2 markets: {NO_CLOSE}"
     assert is_within(found) is None
+
+
+def test_sums_without_a_value_say_why():
+    prints = [(k, TRADE, 5.0, 0) for k in range(3)]
+    many_prints = made_view(mids(40, 41), [*prints, (4, DELTA, -5.0, 0), (5, DELTA, 5.0, 0)])
+    without = made_view(mids(40, 41), prints)
+    side = pooled_side([many_prints, without])
+    cancels = next(n for n in NUMBERS if n.name == "share of cancels")
+    found = compare_number(cancels, side, side, None)
+    assert (found.recorded, found.distance) == (None, None)
+    assert found.missing["recorded"] == f"1 of 2 markets: {NO_DELTAS}; 1 of 2 markets: {MORE_PRINTS}"
+    fills = compare_number(next(n for n in NUMBERS if n.name == "share of fills"), side, side, None)
+    assert (fills.recorded, fills.missing["recorded"]) == (1.5, f"1 of 2 markets: {NO_DELTAS}")
+
+
+def test_a_smaller_simulated_side_says_that_its_own_luck_is_not_in_the_noise(world):
+    one = Dataset.open(world).manifest.events("train")[0]
+    fewer = compare_datasets(world, world, ["SIM"], [one], config=RealismConfig(draws=100))
+    (limit,) = (limit for limit in fewer.limits if "fewer quoted rows" in limit)
+    assert f"({fewer.simulated.quoted_rows:,}, {fewer.recorded.quoted_rows:,})" in limit
+    more = compare_datasets(world, world, [one], ["SIM"], config=RealismConfig(draws=100))
+    assert not any("fewer quoted rows" in limit for limit in more.limits)
+
+
+def test_events_on_both_sides_are_counted(world, itself):
+    first, second = Dataset.open(world).manifest.events("train")[:2]
+    assert any(f"{itself.recorded.events} events are on both sides" in limit for limit in itself.limits)
+    once = compare_datasets(world, world, [first, second], [second], config=RealismConfig(draws=100))
+    assert any("1 event is on both sides, from one dataset" in limit for limit in once.limits)
+    apart = compare_datasets(world, world, [first], [second], config=RealismConfig(draws=100))
+    assert not any("both sides" in limit for limit in apart.limits)
+
+
+@pytest.mark.parametrize("select", [["INXD"], [""]])
+def test_a_wrong_second_side_is_refused_before_the_first_is_measured(world, monkeypatch, select):
+    monkeypatch.setattr(compare_module, "measure_side", lambda *_: pytest.fail("measured"))
+    with pytest.raises(ContractError, match="begin"):
+        compare_datasets(world, world, select_simulated=select)
+    with pytest.raises(DataError, match="no complete dataset"):
+        compare_datasets(world, f"{world}-absent")
 
 
 def test_a_recorded_event_alone_says_that_days_are_not_in_its_noise(world):

@@ -47,3 +47,8 @@ def test_the_verdict_counts_distances_within_the_noise(found):
         numbers=[n.replace(noise=None) for n in found.numbers],
     )
     assert "none with a noise to hold it against" in verdict(silent)
+
+
+def test_a_verdict_on_equal_data_names_no_furthest_measure(world):
+    itself = compare_datasets(world, world, config=RealismConfig(draws=100))
+    assert "furthest" not in verdict(itself)

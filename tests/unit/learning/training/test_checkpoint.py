@@ -167,3 +167,35 @@ def test_what_somebody_laid_beside_the_checkpoints_is_none_of_them(kept: Path):
     checkpoint.remove_old(kept, keep=1)
     names = sorted(path.name for path in (kept / "checkpoints").iterdir())
     assert names == ["000003 copy", "000004", "notes.txt"]
+
+
+def weights(folder: Path) -> bytes:
+    policy = checkpoint.read_checkpoint(folder.resolve())[0]
+    return policy.values(probes(policy.spec)[0]).tobytes()
+
+
+def test_the_best_stays_the_best_where_another_is_written_under_its_number(kept: Path):
+    best = weights(kept / "best")
+    for seed in (5, 6):
+        checkpoint.write_checkpoint(kept, 3, made_policy(seed=seed), STATE)
+        assert weights(kept / "best") == best
+        assert weights(kept / "latest") != best
+    assert checkpoint.best_number(kept) == 3
+    assert [f.name for f in checkpoint.stored_checkpoints(kept)] == ["000003"]
+    checkpoint.remove_old(kept, keep=1)
+    assert weights(kept / "best") == best
+    checkpoint.write_checkpoint(kept, 4, made_policy(seed=7), STATE, is_best=True)
+    checkpoint.remove_old(kept, keep=1)
+    assert [path.name for path in (kept / "checkpoints").iterdir()] == ["000004"]
+    assert checkpoint.best_number(kept) == 4
+
+
+def test_a_best_that_is_written_again_takes_its_own_place(kept: Path):
+    checkpoint.write_checkpoint(kept, 3, made_policy(seed=5), STATE, is_best=True)
+    assert (kept / "best").resolve() == kept / "checkpoints" / "000003"
+    assert weights(kept / "best") == weights(kept / "latest")
+
+
+def test_a_run_without_a_best_has_no_number_of_it(kept: Path):
+    (kept / "best").unlink()
+    assert checkpoint.best_number(kept) is None

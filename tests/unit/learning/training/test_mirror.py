@@ -54,6 +54,22 @@ def test_a_run_that_is_further_here_is_left_alone(tmp_path):
     assert (run / LATEST).resolve().name == "000003"
 
 
+def test_a_run_left_behind_on_a_machine_is_not_further_than_one_that_took_over_anothers_weights(tmp_path):
+    left, mirror = made_run(tmp_path / "left", 8, best=1), Mirror(str(tmp_path / "store"))
+    for folder in (left / "checkpoints").iterdir():
+        seal(folder)
+    mirror.push(left)
+    # Elsewhere the trial took over weights of another's iteration 6, and trained one iteration more.
+    moved = made_run(tmp_path / "moved", 7, best=1)
+    (moved / LATEST / "state.json").write_text('{"taken": "over"}')
+    for folder in (moved / "checkpoints").iterdir():
+        seal(folder)
+    mirror.push(moved)
+    assert mirror.pull(left)
+    assert (left / LATEST).resolve().name == "000007"
+    assert json.loads((left / LATEST / "state.json").read_text()) == {"taken": "over"}
+
+
 def test_nothing_pushed_is_nothing_to_pull(tmp_path):
     assert not Mirror(str(tmp_path / "store")).pull(tmp_path / "run")
     assert not (tmp_path / "run").exists()

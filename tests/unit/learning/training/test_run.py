@@ -90,6 +90,20 @@ def test_a_run_killed_before_it_named_its_best_names_it_when_it_goes_on(
     assert (tmp_path / BEST).resolve().name == linked
 
 
+def test_a_run_that_took_over_weights_at_the_number_of_its_best_goes_on_with_its_own_best(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(running, "restore", lambda algorithm, policy, state: None)
+    counts = running._Counters(iteration=2, best_score=0.5, best_iteration=2)
+    state = TrainingState({}, {"run": dict(counts.__dict__)}, {})
+    write_checkpoint(tmp_path, 2, made_policy(seed=1), state, is_best=True)
+    own = (tmp_path / BEST / "policy.pt").read_bytes()
+    write_checkpoint(tmp_path, 2, made_policy(seed=2), state)  # the other run's, with the own counters
+    loop(tmp_path, validate=lambda policy: scored(0.1)).resume()
+    assert (tmp_path / BEST / "policy.pt").read_bytes() == own
+    assert (tmp_path / "latest" / "policy.pt").read_bytes() != own
+
+
 @pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (math.nan, None), (math.inf, None)])
 def test_a_mean_of_nothing_is_no_number_in_the_metrics(value, kept):
     assert running._finite(value) == kept

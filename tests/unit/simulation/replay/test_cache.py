@@ -1,5 +1,6 @@
 """The cache of opened datasets: limited, least recently used first, never a bank that somebody uses."""
 
+import errno
 import gc
 import json
 import logging
@@ -324,6 +325,20 @@ def test_the_command_shows_and_empties():
     assert emptied["banks"] == []
 
 
+def test_the_command_tells_of_banks_on_demand_whose_rows_no_listing_shows():
+    def shown(*words: str) -> str:
+        return CliRunner().invoke(app, ["dataset", "cache", *words]).stdout
+
+    assert json.loads(shown("--json"))["open_on_demand"] == 0
+    assert "on demand" not in shown()
+    room = on_demand.Room()
+    assert json.loads(shown("--json"))["open_on_demand"] == 1
+    assert "open on demand: 1, each with rows on this disk" in shown()
+    del room
+    gc.collect()
+    assert json.loads(shown("--json"))["open_on_demand"] == 0
+
+
 def test_a_bank_that_leaves_while_its_size_is_asked_for_counts_nothing(folder):
     store("a", 100)
     assert cache._size(folder / "a") > MB
@@ -339,6 +354,35 @@ def test_a_cache_that_cannot_be_used_is_named_with_the_variable(tmp_path, monkey
             cache.store_arrays("a", megabyte(1))
     with pytest.raises(StorageError, match=r"cannot use .*/file/banks: Not a directory"):
         on_demand.fits(1)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_lock_that_cannot_be_made_is_named_with_the_variable(monkeypatch, number):
+    store("a", 100)
+    left_by_another = cache.made(cache.cache_folder().parent / "claims") / "b"
+    left_by_another.touch()
+    cache.made(on_demand._folder())
+
+    def refuse(path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(locks, "_open", refuse)
+    remedy = "free room on its disk, or set" if number == errno.ENOSPC else "set"
+    for use in (
+        cache.banks,
+        cache.empty_cache,
+        on_demand.Room,
+        lambda: cache.claimed_bytes(but=""),
+        lambda: cache.claimed("c", 1, lambda n_bytes: True).__enter__(),
+    ):
+        with pytest.raises(StorageError, match=rf"cannot use .*: {os.strerror(number)}; {remedy} KALSHI_PLA"):
+            use()
+
+
+def test_a_turn_that_cannot_be_taken_is_named_with_the_variable(folder, monkeypatch):
+    (folder.parent / "building" / "a" / ".lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"cannot use .*/building/a: Is a directory; set KALSHI_PLATFORM"):
+        cache.store_arrays("a", megabyte(1))
 
 
 def test_a_limit_beyond_all_numbers_is_refused(monkeypatch):

@@ -161,7 +161,7 @@ def test_a_shard_lost_or_damaged_while_training_is_named(dataset, demand, tmp_pa
         play(env, 200)
     for shard in shards:
         shard.unlink()
-    with pytest.raises(StorageError, match=r"cannot read .*\.arrow"):
+    with pytest.raises(StorageError, match=r"cannot read .*\.arrow: it is gone.*build the dataset again"):
         play(training_env(few, n_envs=2, min_steps=5, max_steps=30), 200)
 
 
@@ -218,6 +218,22 @@ def test_processes_share_the_limit_and_a_killed_one_gives_its_part_back(demand):
     del few
     gc.collect()
     assert on_demand.open_banks() == 1
+
+
+def test_a_bank_whose_cache_is_deleted_by_hand_is_read_on(dataset, demand):
+    whole, few = open_bank(dataset, "train", FEATURE_SETS), demand()
+    room = on_demand.Room()
+    shutil.rmtree(on_demand._folder().parent)
+    for row in range(0, few.n_rows, 97):
+        room._looked_s = -1e9
+        with reading(few.arrays, row) as arrays:
+            assert (arrays.features[row] == whole.arrays.features[row]).all()
+        pages_of(few.arrays)._bound_bytes.__self__._looked_s = -1e9
+    room.bound_bytes()
+    assert on_demand.open_banks() == 2
+    del few, arrays, room
+    gc.collect()
+    assert on_demand.open_banks() == 0
 
 
 def test_a_disk_without_room_is_named(demand, monkeypatch):
