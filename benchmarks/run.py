@@ -7,7 +7,8 @@ raises where they differ. Each runs in a process of its own, so that none sees a
     python benchmarks/run.py [--only NAME]... [--no-record]
 
 Programs of their own, because these stay under twenty minutes together: ``matching``, ``simulator``,
-``on_demand``, ``sweep_two_nodes``, ``cjp_policy``, and ``dataset_build`` and ``open_cold`` of large recordings.
+``on_demand``, ``sweep_two_nodes``, ``cjp_policy``, and ``dataset_build`` and ``open_cold`` of large
+recordings.
 """
 
 import argparse
