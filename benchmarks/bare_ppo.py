@@ -72,8 +72,9 @@ class BarePPO:
         last = self._decide()[1].numpy()
         c = self.config
         gae(
-            self.reward, self.value, self.terminated, self.truncated, self.final, last, c.gamma, c.gae_lambda,
-            self.advantage, self.target,
+            self.reward, self.value, self.terminated, self.truncated, self.final, last,
+            c.discount.of_steps(np.zeros(self.terminated.shape, np.int64)), c.gae_lambda, self.advantage,
+            self.target,
         )  # fmt: skip
         self.env.drain_episodes()
 

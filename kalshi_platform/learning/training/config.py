@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.simulation.rollout.discount import Discount
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -74,6 +75,13 @@ class TrainConfig(Config):
     )
     learning_rate: float = Field(1e-3, gt=0, description="size of a gradient step (Adam), at the start")
     gamma: float = Field(0.98, gt=0, le=1, description="discount a step")
+    gamma_per_s: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="discount a second of market time, in place of gamma; 0 = discount by the step",
+        json_schema_extra={"unit": ""},
+    )
     gae_lambda: float = Field(
         0.95, ge=0, le=1, description="GAE's lambda: how far rewards, not the critic, judge an action"
     )
@@ -170,6 +178,11 @@ class TrainConfig(Config):
     def iterations(self) -> int:
         """Number of iterations until ``total_env_steps`` are reached."""
         return -(-self.total_env_steps // self.batch_size)
+
+    @property
+    def discount(self) -> Discount:
+        """Discount of a step: by the step, or by its market time where ``gamma_per_s`` is set."""
+        return Discount(self.gamma, self.gamma_per_s)
 
     @property
     def annealed_over(self) -> int:

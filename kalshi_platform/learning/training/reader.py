@@ -55,7 +55,7 @@ class ColumnarReader(InputReader):
         if self._full_rows is not None:
             # Last: until here rows are this worker's own; the learner knows the whole split's only.
             out.rows[:] = self._full_rows.of(out.rows)
-        estimate_advantages(out, last_value, self._config.gamma, self._config.gae_lambda)
+        estimate_advantages(out, last_value, self._config.discount, self._config.gae_lambda)
         self._finished.append(self.stepper.env.drain_episodes())
         return sample_batch(out)
 

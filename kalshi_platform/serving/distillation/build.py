@@ -281,7 +281,7 @@ def _training_states(work: _Work, bank: Bank) -> States:
     with torch_threads(1):
         states = collect_states(
             work.loaded.policy.network, env, steps=config.steps, kept=config.kept,
-            n_sampling=round(config.n_envs * config.sampled_share), gamma=config.gamma,
+            n_sampling=round(config.n_envs * config.sampled_share), discount=config.discount,
             gae_lambda=config.gae_lambda, seed=work.config.seed, say=show,
         )  # fmt: skip
     if states is None:

@@ -12,6 +12,7 @@ from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
 from kalshi_platform.serving.inference.saving import LEAST_SAVING_MS
+from kalshi_platform.simulation.rollout.discount import Discount
 
 #: Settings that reports of older releases call otherwise: old name -> name.
 _OLDER_NAMES: Final = {"full_overhead_ms": "tier_3_hop_ms", "tier3_inside_ms": "tier_3_inside_ms"}
@@ -30,7 +31,15 @@ class StatesConfig(Config):
         0.125, gt=0, lt=0.5, description="environments whose states only decide when learning stops"
     )
     gamma: float = Field(0.98, gt=0, le=1, description="discount a step, as in training")
+    gamma_per_s: float = Field(
+        0.0, ge=0, le=1, description="discount a second, in place of gamma, as in training; 0 = by the step"
+    )
     gae_lambda: float = Field(0.95, ge=0, le=1)
+
+    @property
+    def discount(self) -> Discount:
+        """Discount of a step of the champion's, as in training."""
+        return Discount(self.gamma, self.gamma_per_s)
 
 
 class LearnConfig(Config):

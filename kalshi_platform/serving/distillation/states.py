@@ -16,6 +16,7 @@ from kalshi_platform.models.networks.networks import Answer, PolicyNetwork
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.rollout.discount import Discount
 from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, estimate_advantages, play
 from kalshi_platform.simulation.rollout.reservoir import Reservoir, States
 from kalshi_platform.simulation.rollout.stepper import Stepper
@@ -23,6 +24,7 @@ from kalshi_platform.simulation.rollout.stepper import Stepper
 #: Steps between two estimations of advantages; rewards after them enter through the value.
 _FRAGMENT = 64
 _BATCH = 2_048
+_DISCOUNT = Discount(0.98)
 
 
 def collect_states(
@@ -32,7 +34,7 @@ def collect_states(
     steps: int,
     kept: int,
     n_sampling: int = 0,
-    gamma: float = 0.98,
+    discount: Discount = _DISCOUNT,
     gae_lambda: float = 0.95,
     seed: int = 0,
     say: Callable[[int], None] = lambda step: None,
@@ -52,7 +54,7 @@ def collect_states(
         fragment = allocate(env.n_envs, length, env.layout.width, env.n_slots, keep_logits=True)
         # One pass a step: tier sets were made so, and other passes round otherwise.
         last_value = play(stepper, fragment, finals_at_once=False)
-        estimate_advantages(fragment, last_value, gamma, gae_lambda)
+        estimate_advantages(fragment, last_value, discount, gae_lambda)
         done += length
         sample.add(_with_choice(env.layout, fragment))
         say(done)

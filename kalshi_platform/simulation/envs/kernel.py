@@ -374,6 +374,7 @@ def step_kernel(
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
+        env.elapsed_ns = elapsed
         for s in range(slots.shape[1]):
             slot = slots[n, s]
             if slot.state not in (WAITING, LIVE):

@@ -221,6 +221,11 @@ class ReplayVectorEnv:
 
         ContractError where the numbers of environments or slots differ.
         """
+        if saved["envs"].dtype != self.envs.dtype or saved["slots"].dtype != self.slots.dtype:
+            raise ContractError(
+                "the saved state has other fields than the environments of this version of the program: "
+                "continue with the version that saved it, or begin anew"
+            )
         if saved["slots"].shape != self.slots.shape:
             raise ContractError(
                 f"the saved state is of {saved['slots'].shape} environments and slots, this has "

@@ -21,6 +21,7 @@ ENV_DTYPE: Final = np.dtype(
     [
         *ACCOUNT_ENV_FIELDS,
         ("now_ns", "i8"),  # environment time
+        ("elapsed_ns", "i8"),  # time that the last step took; kept over a restart
         ("episode", "i8"),
         ("episode_return", "f8"),
         ("step", "i4"),

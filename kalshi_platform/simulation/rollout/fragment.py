@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kalshi_platform.domain.actions import N_ACTIONS
+from kalshi_platform.simulation.rollout.discount import Discount
 from kalshi_platform.simulation.rollout.gae import gae
 from kalshi_platform.simulation.rollout.policy import ActorCritic
 from kalshi_platform.simulation.rollout.stepper import Stepper
@@ -26,6 +27,7 @@ class Fragment(NamedTuple):
     reward: np.ndarray  # (N, T, S) f4
     terminated: np.ndarray  # (N, T) bool
     truncated: np.ndarray  # (N, T) bool
+    elapsed_ns: np.ndarray  # (N, T) i8: market time that the step took
     final_value: np.ndarray  # (N, T, S) f4: value of the episode's last observation, where truncated
     advantage: np.ndarray  # (N, T, S) f4
     target: np.ndarray  # (N, T, S) f4
@@ -49,6 +51,7 @@ def allocate(n_envs: int, n_steps: int, width: int, n_slots: int, keep_logits: b
         reward=np.zeros(a_slot, np.float32),
         terminated=np.zeros(scalar, bool),
         truncated=np.zeros(scalar, bool),
+        elapsed_ns=np.zeros(scalar, np.int64),
         final_value=np.zeros(a_slot, np.float32),
         advantage=np.zeros(a_slot, np.float32),
         target=np.zeros(a_slot, np.float32),
@@ -97,6 +100,7 @@ def _keep(stepper: Stepper[ActorCritic], out: Fragment, t: int) -> None:
     out.reward[:, t] = stepper.slot_reward
     out.terminated[:, t] = stepper.terminated
     out.truncated[:, t] = stepper.truncated
+    out.elapsed_ns[:, t] = stepper.elapsed_ns
 
 
 def _value_finals(policy: ActorCritic, finals: list[_Final], out: Fragment) -> None:
@@ -111,7 +115,7 @@ def _value_finals(policy: ActorCritic, finals: list[_Final], out: Fragment) -> N
         at += cut.size
 
 
-def estimate_advantages(fragment: Fragment, last_value: np.ndarray, gamma: float, lam: float) -> None:
+def estimate_advantages(fragment: Fragment, last_value: np.ndarray, discount: Discount, lam: float) -> None:
     """Fill ``advantage`` and ``target``; ``last_value`` (N, S): of the observations after the fragment."""
     gae(
         fragment.reward,
@@ -120,7 +124,7 @@ def estimate_advantages(fragment: Fragment, last_value: np.ndarray, gamma: float
         fragment.truncated,
         fragment.final_value,
         last_value,
-        gamma,
+        discount.of_steps(fragment.elapsed_ns),
         lam,
         fragment.advantage,
         fragment.target,

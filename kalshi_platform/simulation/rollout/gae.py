@@ -18,20 +18,22 @@ def gae(
     truncated: np.ndarray,
     final_value: np.ndarray,
     last_value: np.ndarray,
-    gamma: float,
+    discount: np.ndarray,
     lam: float,
     advantage: np.ndarray,
     target: np.ndarray,
 ) -> None:
     """Write advantages and value targets of N environments, T steps, S slots (Schulman et al. 2016, eq. 16).
 
-    delta_t = r_t + gamma * v_next - v_t;  A_t = delta_t + gamma * lam * A_{t+1};  target_t = A_t + v_t
+    delta_t = r_t + g_t * v_next - v_t;  A_t = delta_t + g_t * lam * A_{t+1};  target_t = A_t + v_t
+    g_t is the step's own discount (simulation/rollout/discount.py); lambda counts steps.
     v_next is 0 where the episode terminated (a settled market is worth what was paid), the value of the
     episode's own final observation where it was truncated, and v_{t+1} otherwise (``last_value`` after the
     fragment). A_{t+1} is 0 at both kinds of end.
 
-    reward, value, final_value, advantage, target (N, T, S) f4; terminated, truncated (N, T) bool;
-    last_value (N, S) f4. final_value is read only where truncated. Terminated wins where both are set.
+    reward, value, final_value, advantage, target (N, T, S) f4; terminated, truncated (N, T) bool; discount
+    (N, T) f8; last_value (N, S) f4. final_value is read only where truncated. Terminated wins where both
+    are set.
     """
     n_envs, n_steps, n_slots = reward.shape
     for n in range(n_envs):
@@ -45,6 +47,7 @@ def gae(
                 elif truncated[n, t]:
                     following = float(final_value[n, t, s])
                     carried = 0.0
+                gamma = discount[n, t]
                 delta = reward[n, t, s] + gamma * following - value[n, t, s]
                 carried = delta + gamma * lam * carried
                 advantage[n, t, s] = carried

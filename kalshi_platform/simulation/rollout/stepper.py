@@ -45,6 +45,11 @@ class Stepper(Generic[PolicyT_co]):
         return np.asarray(self.env.slots["reward"])
 
     @property
+    def elapsed_ns(self) -> np.ndarray:
+        """View (N,) i8: market time that the last step of each environment took."""
+        return np.asarray(self.env.envs["elapsed_ns"])
+
+    @property
     def cut(self) -> np.ndarray:
         """Indices (M,) of the environments whose episode was truncated in the last step."""
         return np.flatnonzero(self.truncated)

@@ -73,8 +73,8 @@ class PlainLoop:
             final[place] = v
         advantage, target = np.zeros((2, n, T, s), np.float32)
         gae(
-            slot_reward, value, ended, cut, final, after, self.config.gamma, self.config.gae_lambda,
-            advantage, target,
+            slot_reward, value, ended, cut, final, after, np.full(ended.shape, self.config.gamma),
+            self.config.gae_lambda, advantage, target,
         )  # fmt: skip
         return {
             SampleBatch.OBS: obs, HISTORY_ROWS: rows, SampleBatch.ACTIONS: actions,

@@ -151,3 +151,13 @@ def test_markets_of_one_event_are_played_together():
     assert sorted(zip(records.episode.tolist(), records.market.tolist(), strict=True)) == [
         (0, 0), (0, 1), (1, 2), (2, 3), (2, 4), (3, 5),
     ]  # fmt: skip
+
+
+def test_a_state_with_the_fields_of_another_version_is_refused_by_name():
+    env = training_env(random_bank(3))
+    env.reset(*env.buffers())
+    saved = env.get_state()
+    fewer = [name for name in saved["envs"].dtype.names if name != "elapsed_ns"]
+    saved["envs"] = saved["envs"][fewer].copy()
+    with pytest.raises(ContractError, match="other fields than the environments of this version"):
+        env.set_state(saved)

@@ -6,6 +6,7 @@ from made.policies import RandomActor
 from made.replay_bank import random_bank, training_env
 
 from kalshi_platform.domain.actions import N_ACTIONS
+from kalshi_platform.simulation.rollout.discount import Discount
 from kalshi_platform.simulation.rollout.fragment import allocate, estimate_advantages, play
 from kalshi_platform.simulation.rollout.stepper import Stepper
 
@@ -36,6 +37,7 @@ def test_every_column_is_that_of_a_plain_loop(finals_at_once):
         reward, ended, cut = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
         env.step(actions, flat, rows, reward, ended, cut)
         expected.reward[:, t] = env.slots["reward"]
+        expected.elapsed_ns[:, t] = env.envs["elapsed_ns"]
         expected.terminated[:, t], expected.truncated[:, t] = ended, cut & ~ended
         for i in np.flatnonzero(cut & ~ended):
             final = actor.final_values(env.final_flat[i : i + 1], env.final_rows[i : i + 1])
@@ -83,7 +85,7 @@ def test_advantages_are_credited_to_the_slot_that_earned_them():
     fragment.value[0] = 0.5
     fragment.truncated[0, 1] = True
     fragment.final_value[0, 1] = [7, 0, 0]
-    estimate_advantages(fragment, np.full((4, 3), 9, np.float32), gamma=0.5, lam=1.0)
+    estimate_advantages(fragment, np.full((4, 3), 9, np.float32), Discount(0.5), lam=1.0)
     # t=1: 2 + 0.5 * 7 - 0.5 = 5; t=0: 1 + 0.5 * 0.5 - 0.5 + 0.5 * 5 = 3.25; nothing of the 9 behind the cut
     np.testing.assert_allclose(fragment.advantage[0, :, 0], [3.25, 5.0])
     np.testing.assert_allclose(fragment.advantage[0, :, 1], [-0.5, -0.5])

@@ -17,7 +17,7 @@ def run(kernel, reward, value, terminated, truncated, final_value, last_value, g
         *ends,
         np.array([final_value], np.float32)[..., None],
         np.array([[last_value]], np.float32),
-        gamma,
+        np.broadcast_to(np.asarray(gamma, np.float64), (1, len(reward))).copy(),
         lam,
         out[0],
         out[1],
@@ -41,6 +41,17 @@ def test_an_episode_that_ran_out_of_data_is_worth_its_final_observation(kernel):
     # t=0: delta = 1 + 0.9 * 0.5 - 0.5 = 0.95; A = 0.95 + 0.72 * 7.8 = 6.566
     advantage, _ = run(kernel, [1, 2, 3], [0.5, 0.5, 1], [0, 0, 0], [0, 1, 0], [5, 7, 5], 9.0, 0.9, 0.8)
     np.testing.assert_allclose(advantage, [6.566, 7.8, 10.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [gae, gae.py_func], ids=["numba", "python"])
+def test_every_step_is_discounted_by_its_own_discount(kernel):
+    # t=2 goes on after 1 s at 0.5 a second: 3 + 0.5 * 9 - 1 = 6.5
+    # t=1 took 2 s: 2 + 0.25 * 1 - 0.5 + 0.25 * 0.8 * 6.5 = 3.05
+    # t=0 took none: 1 + 1 * 0.5 - 0.5 + 0.8 * 3.05 = 3.44
+    each = [1.0, 0.25, 0.5]
+    advantage, target = run(kernel, [1, 2, 3], [0.5, 0.5, 1], [0] * 3, [0] * 3, [0] * 3, 9.0, each, 0.8)
+    np.testing.assert_allclose(advantage, [3.44, 3.05, 6.5], rtol=1e-6)
+    np.testing.assert_allclose(target, [3.94, 3.55, 7.5], rtol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))
