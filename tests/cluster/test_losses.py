@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 PREFIX = "style-2026-11-29"
 LONG = iterations(160, validate_every=40)
 #: Parts of a report that say where and when, not how well.
-_PLACES = ("subject", "made", "stamp", "command", "checkpoint", "took_s")
+_PLACES = ("subject", "made", "stamp", "command", "checkpoint", "took_s", "wall_s", "what_if_s")
 
 
 class Swept(NamedTuple):
