@@ -8,6 +8,7 @@ State      lies in the run's folder (where the sweep has a storage: in its mirro
 
 import gc
 import json
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import Field
 from ray import tune
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.learning.training.checkpoint import (
     BEST,
@@ -91,14 +93,17 @@ def run_trial(config: Mapping[str, Any]) -> None:
         else:
             tune.report(found)
 
-    run_training(
-        task.settings,
-        task.dataset,
-        run,
-        report,
-        resume=newest_number(run) is not None,
-        mutated=MAY_MUTATE if task.population else frozenset(),
-    )
+    try:
+        run_training(
+            task.settings,
+            task.dataset,
+            run,
+            report,
+            resume=newest_number(run) is not None,
+            mutated=MAY_MUTATE if task.population else frozenset(),
+        )
+    except StorageError as error:
+        raise StorageError(f"machine {socket.gethostname()}: {error}") from None
 
 
 def report_of_progress(progress: Progress, min_gain: float = 0.0) -> dict[str, Any]:
