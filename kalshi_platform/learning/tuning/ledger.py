@@ -36,6 +36,8 @@ from kalshi_platform.storage.whole_file import write_whole
 _LOST: Final = (ActorDiedError, ActorUnavailableError, NodeDiedError, RpcError, WorkerCrashedError)
 #: Ray's word that a machine ran out of memory; its text ends with advice on Ray's own settings.
 _NO_MEMORY: Final = f"{OutOfMemoryError.__module__}.{OutOfMemoryError.__name__}:"
+#: Begins each error of a trial in the one file that Tune keeps of them all; the last one counts.
+_FAILURE: Final = "Failure # "
 #: Words of an error by which a trial's disk or the sweep's storage failed.
 _STORE_FAILED: Final = ("StorageError: ", "No space left on device", "Disk quota exceeded")
 
@@ -220,7 +222,7 @@ class Ledger(Callback):
 
 def _last_line(trial: Any) -> str:
     """Last line with words of a trial's error; Ray puts stack traces of several processes before it."""
-    text = str(trial.get_error()).strip()
+    text = str(trial.get_error()).rpartition(_FAILURE)[2].strip()
     if any(f"{error.__name__}:" in text for error in _LOST):
         return "its process or machine was lost"
     if _NO_MEMORY in text:

@@ -221,7 +221,9 @@ class ReplayVectorEnv:
 
         ContractError where the numbers of environments or slots differ.
         """
-        if saved["envs"].dtype != self.envs.dtype or saved["slots"].dtype != self.slots.dtype:
+        if any(
+            _fields(saved[name]) != _fields(own) for name, own in (("envs", self.envs), ("slots", self.slots))
+        ):
             raise ContractError(
                 "the saved state has other fields than the environments of this version of the program: "
                 "continue with the version that saved it, or begin anew"
@@ -244,3 +246,9 @@ class ReplayVectorEnv:
     def observe(self, flat: np.ndarray, rows: np.ndarray) -> None:
         """Write the present observation of every environment again (after :meth:`set_state`)."""
         observe_kernel(self.arrays, self.envs, self.slots, self._execution, self._step, flat, rows)
+
+
+def _fields(records: np.ndarray) -> list[tuple[str, np.dtype]]:
+    """Names and types of the fields; stored records are packed, those in memory are aligned."""
+    fields = records.dtype.fields or {}
+    return [(name, kind[0]) for name, kind in fields.items()]

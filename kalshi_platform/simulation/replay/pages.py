@@ -23,6 +23,7 @@ import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -71,8 +72,11 @@ class _Forks:
         self.seen += 1
 
 
-_forks = _Forks()
-os.register_at_fork(after_in_child=_forks.enter_child)
+@cache
+def _forks() -> _Forks:
+    forks = _Forks()
+    os.register_at_fork(after_in_child=forks.enter_child)
+    return forks
 
 
 class RowLease:
@@ -119,7 +123,7 @@ class Pages:
         """
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
-        self._lock, self._process, self._forks = threading.RLock(), os.getpid(), _forks.seen
+        self._lock, self._process, self._forks = threading.RLock(), os.getpid(), _forks().seen
         self._is_wanted = np.zeros(first_rows.size, bool)  # scratch of ``events_of``
         self._filled = OrderedDict[int, None]()  # least recently used first
         self._holders = Counter[int]()
@@ -165,7 +169,7 @@ class Pages:
 
     def require_own_process(self) -> None:
         """Refuse by ContractError in a process that was forked from the one that opened the bank."""
-        if self._forks != _forks.seen:  # asked at every step: a call of the kernel took 3 % of it
+        if self._forks != _forks().seen:  # asked at every step: a call of the kernel took 3 % of it
             raise ContractError(
                 f"a bank on demand is of process {self._process}, which opened it, and not of its fork "
                 f"{os.getpid()}: open the bank in each process (SplitOpener), or start processes by spawn"

@@ -3,4 +3,4 @@
 Not here   policies (models/) and judging a result (evaluation/). Begin reading at stepper.py.
 """
 
-__all__ = ["fragment", "policy", "reservoir", "stepper"]
+__all__ = ["discount", "fragment", "policy", "reservoir", "stepper"]

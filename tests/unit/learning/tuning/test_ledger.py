@@ -149,6 +149,10 @@ def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(
         ("trace\nray.exceptions.RpcError: Socket closed\nNone", "its process or machine was lost"),
         ("a stack\nValueError: too small\nNone\n", "ValueError: too small"),
         (
+            "Failure # 1 (occurred at noon)\nRpcError: Socket closed\nFailure # 2 (occurred later)\nValueError: so",
+            "ValueError: so",
+        ),
+        (
             "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.\n"
             "To disable it, set the environment variable `RAY_memory_monitor_refresh_ms` to zero.",
             "its process was ended for want of memory: run fewer at once (--sweep concurrent=N)",
