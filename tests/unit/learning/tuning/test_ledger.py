@@ -149,7 +149,7 @@ def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(
         ("trace\nray.exceptions.RpcError: Socket closed\nNone", "its process or machine was lost"),
         ("a stack\nValueError: too small\nNone\n", "ValueError: too small"),
         (
-            "Failure # 1 (occurred at noon)\nRpcError: Socket closed\nFailure # 2 (occurred later)\nValueError: so",
+            "Failure # 1 (at noon)\nRpcError: Socket closed\nFailure # 2 (later)\nValueError: so",
             "ValueError: so",
         ),
         (
