@@ -30,6 +30,7 @@ from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.simulation.rollout.discount import Discount
 from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, estimate_advantages, play
 from kalshi_platform.simulation.rollout.stepper import Stepper
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
@@ -90,7 +91,7 @@ def main(out: Path, knobs: Knobs) -> Evaluation:
     optimizer = torch.optim.Adam(network.parameters(), lr=knobs.learning_rate, eps=1e-5)
     for iteration in range(1, knobs.iterations + 1):
         last_value = play(stepper, fragment)
-        estimate_advantages(fragment, last_value, knobs.gamma, knobs.gae_lambda)
+        estimate_advantages(fragment, last_value, Discount(knobs.gamma), knobs.gae_lambda)
         learn(network, optimizer, fragment, knobs)
         pnl_e6 = env.drain_episodes().pnl_e6  # of every market of the episodes that ended
         if iteration % 10 == 0:
