@@ -6,14 +6,17 @@ Not        the list of commands (main.py), nor errors of the work itself (refusa
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from kalshi_platform.cli.old_names import OLD_NAMES, Word, renamed, warning, words_of
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.mistyped import meant, refused_choice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +36,10 @@ class WordedCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; a usage error (exit 2) names a wrong option or value and what is near."""
+        with short_usage_errors():
+            return self._parsed(ctx, args)
+
+    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             return list(super().parse_args(ctx, self._present_names(ctx, args)))
         except typer.BadParameter as err:
@@ -77,16 +84,18 @@ class WordedGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options before the command's name; a usage error names a wrong one and what is near."""
         own = list(takewhile(lambda word: word.startswith("-"), args))
-        _refuse_unknown(ctx, list(words_of(own, [])), self.get_params(ctx), ())
-        return list(super().parse_args(ctx, args))
+        with short_usage_errors():
+            _refuse_unknown(ctx, list(words_of(own, [])), self.get_params(ctx), ())
+            return list(super().parse_args(ctx, args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Command named by the first argument, and the arguments left for it."""
         names = self.list_commands(ctx)
-        if args and args[0] not in names and not args[0].startswith("-"):
-            advice = meant(args[0], names) or f"; there are {', '.join(names)}"
-            ctx.fail(f"No such command: {args[0]}{advice}")
-        return super().resolve_command(ctx, args)
+        with short_usage_errors():
+            if args and args[0] not in names and not args[0].startswith("-"):
+                advice = meant(args[0], names) or f"; there are {', '.join(names)}"
+                ctx.fail(f"No such command: {args[0]}{advice}")
+            return super().resolve_command(ctx, args)
 
 
 class CommandApp(typer.Typer):
@@ -98,6 +107,18 @@ class CommandApp(typer.Typer):
     def command(self, name: str | None = None, **given: Any) -> Callable[[F], F]:
         """Declare a command, as typer does."""
         return super().command(name, **{"cls": WordedCommand, **given})
+
+
+@contextmanager
+def short_usage_errors() -> Iterator[None]:
+    """Cut the message of a usage error in the block to MAX_MESSAGE characters: it repeats what was typed."""
+    try:
+        yield
+    except TyperException as error:
+        is_help = type(error).__name__ == "NoArgsIsHelpError"  # the whole help is its message
+        if not is_help and isinstance(getattr(error, "message", None), str):
+            error.message = bounded_message(error.message)
+        raise
 
 
 def _refuse_unknown(ctx: Any, words: list[Word], parameters: list[Any], old: Container[str]) -> None:

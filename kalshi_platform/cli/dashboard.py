@@ -20,6 +20,7 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.config import digest_of
+from kalshi_platform.domain.ending import raise_on_termination
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
@@ -32,6 +33,8 @@ app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoa
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
 #: Seconds between two words on a server that does not answer yet.
 _SAY_EVERY_S: Final = 30.0
+#: Seconds that a server gets to end by itself.
+_PATIENCE_S: Final = 6.0
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]
 
 
@@ -90,7 +93,15 @@ def tensorboard(
     shown = ["--logdir", str(logs[0])]
     if len(logs) > 1:
         shown = ["--logdir_spec", ",".join(f"{path.name}:{path}" for path in logs)]
-    command = ["-m", "tensorboard.main", *shown, "--host", "127.0.0.1", "--port", str(chosen)]
+    command = [
+        "-m",
+        "kalshi_platform.cli.curves_server",
+        *shown,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(chosen),
+    ]
     url = f"http://127.0.0.1:{chosen}"
     _serve([sys.executable, *command], url, browser, health=url)
 
@@ -221,13 +232,13 @@ def _show(url: str, browser: bool) -> None:
 def _serve(
     command: list[str], url: str, browser: bool, *, health: str, env: dict[str, str] | None = None
 ) -> None:
-    """Run a server until Ctrl-C, SIGTERM or its own end; its output goes to stderr.
+    """Run a server until Ctrl-C, SIGTERM, SIGHUP or its own end; its output goes to stderr.
 
     Its address ``url`` goes to stdout once ``health`` answers.
     """
     # Also where this was started in the background: shells let such programs ignore Ctrl-C's signal.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    raise_on_termination()
     tell.note(f"starting {command[2]}; its address follows when it answers")
     process = subprocess.Popen(
         command, stdout=sys.stderr, start_new_session=True, env={**os.environ, **(env or {})}
@@ -241,10 +252,20 @@ def _serve(
         code = 0
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=20)
+            _end_family(process)
     if code:
         raise ContractError(f"{command[2]} ended with code {code}: see above")
+
+
+def _end_family(process: "subprocess.Popen[bytes]") -> None:
+    """End a server and its workers; one that does not end in _PATIENCE_S is killed."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        tell.note(f"the server did not end in {_PATIENCE_S:g} s and is killed")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _answers(health: str, process: "subprocess.Popen[bytes]") -> bool:

@@ -17,6 +17,7 @@ from kalshi_platform.cli.convert import convert
 from kalshi_platform.cli.options import DATASET_HELP, INPUT_HELP, JsonOption, UseYesPrice, VerboseOption
 from kalshi_platform.data.dataset.blocks import PARTS, duration_words
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
+from kalshi_platform.data.dataset.certified import coverage_lines
 from kalshi_platform.data.dataset.factors import read_factors
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import (
@@ -35,9 +36,11 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
+from kalshi_platform.domain.worlds import world_words
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 from kalshi_platform.simulation.replay.on_demand import open_banks
+from kalshi_platform.trading.recorder.status import certified_runs
 
 app = CommandApp(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 _convert = app.command("convert")(convert)
@@ -120,18 +123,10 @@ def build(
     there keep theirs, and models trained before stay judgeable. A repeated --add finds nothing new.
     """
     if add or to is not None:
-        _refuse_beside_add(
-            {
-                "--input": inputs,
-                "--out": out,
-                "--overwrite": overwrite,
-                "--split-salt": split_salt,
-                "--factors": factors,
-                "--block": block,
-                "--time-cut": time_cut,
-                "--embargo": embargo,
-            }
-        )
+        _refuse_beside_add({
+            "--input": inputs, "--out": out, "--overwrite": overwrite, "--split-salt": split_salt,
+            "--factors": factors, "--block": block, "--time-cut": time_cut, "--embargo": embargo,
+        })  # fmt: skip
         if not add or to is None:
             raise ContractError("--add FILE and --to DATASET go together: give both")
         _add(add, to, workers, use_yes_price, as_json)
@@ -143,6 +138,7 @@ def build(
         workers=workers,
         overwrite=overwrite,
         use_yes_price=use_yes_price,
+        certified=tuple(certified_runs(inputs)),
     )
     skipped: dict[str, str] = {}
     show = Countdown(tell, "building")
@@ -192,6 +188,7 @@ def _add(
         progress=lambda p: show(p.rows_done, p.rows, _jobs_text(p)),
         skipped=skipped.update,
         use_yes_price=use_yes_price,
+        certified=tuple(certified_runs(inputs)),
     )
     tell(f"added to {uri}")
     summary = summarise(Dataset.open(uri))
@@ -374,7 +371,11 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     if summary.parents:
         yield "grew from", " -> ".join(summary.parents)
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
+    if summary.worlds:
+        yield "simulated in", "; ".join(map(world_words, summary.worlds))
     yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
+    if summary.recordings:
+        yield "coverage", "\n".join(coverage_lines(summary.recordings))
     yield "sources", "\n".join(summary.sources)
     if summary.joined:
         yield "trades beside books", "\n".join(_joined_text(joined) for joined in summary.joined)

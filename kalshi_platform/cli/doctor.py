@@ -12,8 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,7 +21,9 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.checked import Checked, Status
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.doctor_security import security_checks
 from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
@@ -43,24 +44,6 @@ CLOCK_TOLERANCE_S: Final = 0.005
 CLOCK_PROBE_S: Final = 0.2
 CONNECT_TIMEOUT_S: Final = 3.0
 PROBE: Final = ".kalshi-platform-doctor"
-
-
-class Status(StrEnum):
-    """Result of a check. OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
-
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Result of one check; ``advice`` says what to do and is empty when there is nothing to do."""
-
-    name: str
-    status: Status
-    detail: str
-    advice: str = ""
 
 
 def by_size(
@@ -272,11 +255,11 @@ def check_aws_variables() -> Checked:
         return Checked("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
     if not endpoint:
         return Checked("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
-    parts = urlsplit(endpoint)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        parts = urlsplit(endpoint)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
-    except OSError as err:
+    except (OSError, ValueError) as err:  # ValueError: no address, or a port beyond 65535
         return Checked(
             "aws", Status.FAIL, f"{endpoint}: {err}", "start the store or correct AWS_ENDPOINT_URL"
         )
@@ -309,12 +292,15 @@ def doctor(
     deep: Annotated[
         bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")
     ] = False,
+    security: Annotated[
+        bool, typer.Option(help="Check who could reach what runs here: tokens, sockets, ports; nothing else.")
+    ] = False,
 ) -> None:
     """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage. Exit 1 if any fails."""
     console = Console(highlight=False, soft_wrap=True)
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     found = []
-    for finding in examine(storage, deep):
+    for finding in security_checks() if security else examine(storage, deep):
         found.append(finding)
         if not as_json:
             mark = f"[{colours[finding.status]}]{finding.status:4}[/]"

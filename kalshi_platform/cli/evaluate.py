@@ -3,7 +3,6 @@
 With ``--json`` stdout carries one JSON object only, the content of report.json; progress goes to stderr.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -19,11 +18,13 @@ from kalshi_platform.cli.options import (
     page_folder,
     require_page_folder,
 )
+from kalshi_platform.data.dataset.certified import coverage_words
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.mistyped import refused_choice
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
@@ -96,6 +97,8 @@ def judge_run(
         feature_digest=opened.manifest.feature_digest,
         level=policy.spec.level.name,
         doubts=doubts_of(opened.manifest.counters) | _train_events(opened.manifest, wanted, trained_on),
+        worlds=opened.manifest.worlds,
+        recorded=coverage_words(opened.manifest.recordings),
         trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
@@ -190,7 +193,7 @@ def _trained_on(checkpoint: Path) -> str:
     if path is None:
         return ""
     try:
-        return str(json.loads(path.read_text())["dataset_digest"])
+        return str(json_value(path.read_text())["dataset_digest"])
     except (ValueError, KeyError, TypeError):
         raise DataError(
             f"{path} does not say which dataset the run was trained on: restore it, or judge a copy of the "

@@ -34,6 +34,7 @@ def loadtest(
             "arrivals",
             "seed",
             "timeout_s",
+            "connections",
             "target_ms",
             "dataset",
             "split",

@@ -21,7 +21,10 @@ from kalshi_platform.domain.extras import require_extras
 COMMANDS: Final = {
     "quickstart": "Go from data (simulated or yours) to a policy and its held-out report, in minutes.",
     "dataset": "Build, inspect and verify datasets.",
+    "record": "Record the exchange's stream until stopped, and say what a recording covers.",
+    "trade": "Trade with a registered model: on paper, at a simulated exchange, in the demo, or live.",
     "simulate": "Generate recordings of a simulated exchange.",
+    "simexchange": "Serve a simulated exchange over REST and WebSocket, with faults on demand.",
     "calibrate": "Set a simulated dataset beside a recorded one, measure by measure, a distance each.",
     "train": "Train a policy on the training events of a dataset.",
     "progressive": "Train from a simple network to a complex one, as far as it pays.",
@@ -32,6 +35,7 @@ COMMANDS: Final = {
     "tiers": "Make, show and judge the small networks that stand before a registered model.",
     "serve": "Serve the registry's model over HTTP on this machine.",
     "loadtest": "Measure how fast a running server answers, at a fixed rate.",
+    "exchange": "Compare the exchange's documents with what the client uses.",
     "bench": "Run the benchmarks against their peers.",
     "plan": "Say what memory, disk and time a number of markets and rows needs, and what breaks first.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
@@ -45,6 +49,9 @@ NEEDS: Final = {
     "tiers": ("serve",),
     "serve": ("serve",),
     "loadtest": ("serve",),
+    "record": ("trade",),
+    "simexchange": ("trade",),
+    "trade": ("trade", "serve"),
 }
 
 
@@ -78,6 +85,11 @@ class LazyGroup(WordedGroup):
         name, _, rest = super().resolve_command(ctx, args)
         require_extras(str(name), *NEEDS.get(str(name), ()))
         return name, load_command(str(name)), rest
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the words before the command's name; a disk that takes no help text is told as any error."""
+        with refusals():
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a deliberate error ends with its message and exit code, without a stack trace."""

@@ -24,6 +24,7 @@ from kalshi_platform.cli.registries import registry_to_change, registry_to_read,
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
+from kalshi_platform.domain.worlds import world_words
 from kalshi_platform.evaluation.judging.worth import claims_figures, worth
 from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
@@ -248,20 +249,21 @@ def _checkup(record: ModelRecord) -> str:
     return ", ".join(dict.fromkeys(flaw.rule for flaw in record.flaws)) or "no error"
 
 
-def _worth(found: Performance, judged_on: DataCounts | None) -> str:
+def _worth(found: Performance, judged_on: DataCounts | None, worlds: tuple[str, ...]) -> str:
     """First line on a model: what its figures are worth."""
-    return worth(claims_figures(found, blocks_by_provenance(judged_on)))
+    return worth(claims_figures(found, blocks_by_provenance(judged_on), worlds))
 
 
 def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None:
     if record.claims:
-        first = _worth(record.claims.performance, record.judged_on)
+        first = _worth(record.claims.performance, record.judged_on, record.worlds)
         output().print(first, style="bold", markup=False, highlight=False)
     rows: dict[str, Any] = {
         "aliases": ", ".join(aliases) or _NONE,
         "marks": "; ".join(marks.cautions) or "none",
         "checkup": "\n".join(flaw.words for flaw in record.flaws) or _checkup(record),
         "trained on data": counts_words(record.trained_on),
+        "simulated world": "\n".join(map(world_words, record.worlds)) or _NONE,
         "judged on data": marks.judged_on,
         "level": record.spec.level.name,
         "slots": record.spec.n_slots,
@@ -292,7 +294,10 @@ def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
     if evidence.found:
         output().print(
-            _worth(evidence.found, evidence.judged_on), style="bold", markup=False, highlight=False
+            _worth(evidence.found, evidence.judged_on, evidence.worlds),
+            style="bold",
+            markup=False,
+            highlight=False,
         )
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):

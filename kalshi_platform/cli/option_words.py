@@ -24,6 +24,8 @@ _LINE: Final = re.compile(r"^  (?P<model>\w+)\.(?P<field>[\w.]+) = (?P<value>.*?
 _WHOLE: Final = re.compile(r"^  \w+: (?:Value error, )?")
 #: Pydantic's words for a field that there is not.
 _UNKNOWN: Final = "Extra inputs are not permitted"
+#: Pydantic's words for a field that is not given.
+_MISSING: Final = "Field required"
 #: Pydantic's list of choices: "Input should be 'phases', 'difficulty' or 'none'".
 _CHOICES: Final = re.compile(r"Input should be (?P<choices>'[^;\[]*')")
 
@@ -57,7 +59,11 @@ def _in_options(line: str, options: Mapping[str, str]) -> str:
         why = f"allowed: {why.partition('; allowed: ')[2]}"
     if why.startswith(_UNKNOWN):
         value, why = "", f"there is no such setting{why.removeprefix(_UNKNOWN)}"
-    if option := options.get(f"{model}.{field}"):
+    option = options.get(f"{model}.{field}")
+    if why.startswith(_MISSING):  # the value that is told is the whole, in which the field is not
+        own = f"{FREE[model]} {field}" if model in FREE else f"{model}.{field}"
+        return f"{option or own} is missing{why.removeprefix(_MISSING)}"
+    if option:
         return f"{option} {value}: {why}"
     if model in FREE:
         return f"{FREE[model]} {field}{f'={value}' if value else ''}: {why}"

@@ -12,6 +12,7 @@ import typer
 from annotated_types import Ge, Le
 
 from kalshi_platform.cli.option_words import option_words
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.evaluation.pages.terminal import tell
@@ -30,6 +31,24 @@ VerboseOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
+# Filters of markets, the length of a run and alerts: `record` and `trade` follow the same stream.
+SeriesOption = Annotated[list[str] | None, typer.Option(help="every market of this series; repeat for more")]
+EventOption = Annotated[list[str] | None, typer.Option(help="every market of this event")]
+CategoryOption = Annotated[
+    list[str] | None, typer.Option(help="every market of this category, such as 'Economics'")
+]
+MinutesOption = Annotated[
+    float | None, typer.Option(min=0.01, help="stop after so long  [default: never]", show_default=False)
+]
+AlertsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="file of apprise addresses, one a line  [default: $KALSHI_PLATFORM_ALERTS]", show_default=False
+    ),
+]
+PagePortOption = Annotated[
+    int, typer.Option(min=0, max=65_535, help="port of the page on loopback; 0 = any free one")
+]
 REGISTRY_HELP: Final = (
     "registry of models: a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, else "
     "~/.local/share/kalshi-platform/registry; where that is empty, commands that only read take "
@@ -100,11 +119,16 @@ def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ContractError(f"{option} {text!r} has no '='; write {option} name=value")
+            raise ContractError(f"{option} {shown_value(text)} has no '='; write {option} name=value")
         try:
             found[name] = json.loads(value, parse_constant=partial(_refuse_constant, option, name))
         except json.JSONDecodeError:
             found[name] = value
+        except (ValueError, RecursionError) as err:  # a number of thousands of digits, lists without end
+            shown = f"{option} {shown_value(name)}={shown_value(value)}"
+            raise ContractError(
+                f"{shown}: no value of a setting ({bounded_message(str(err), 100)})"
+            ) from None
     return found
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import typer
 
-from kalshi_platform.domain.ending import INTERRUPTED, TERMINATED, Terminated, signals_raise
+from kalshi_platform.domain.bounded import bounded_message, shown_value
+from kalshi_platform.domain.ending import INTERRUPTED, Terminated, signals_raise, sigterm_came, termination
 from kalshi_platform.domain.errors import ExitCode, PlatformError
 from kalshi_platform.evaluation.pages.terminal import tell
 
@@ -16,6 +17,8 @@ from kalshi_platform.evaluation.pages.terminal import tell
 REPEAT: Final = (
     "repeat the command: finished parts are kept, a run goes on from its last checkpoint if it has one"
 )
+#: Errors of the system about a path that somebody named, not about the state of a disk.
+_OF_A_NAME: Final = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 
 def message_of(error: PlatformError) -> str:
@@ -31,16 +34,30 @@ def refusals() -> Iterator[None]:
         with signals_raise():
             yield
     except PlatformError as err:
+        if sigterm_came():  # the error is of the end: a process that the signal reached first, say
+            raise _terminated() from None
         raise _refuse(message_of(err), err.exit_code) from None
     except Terminated as err:
-        raise _refuse(f"ended by SIGTERM{_after(err)}", TERMINATED) from None
+        raise _terminated(_after(err)) from None
     except KeyboardInterrupt as err:
+        if sigterm_came():
+            raise _terminated(_after(err)) from None
         raise _refuse(f"interrupted{_after(err)}", INTERRUPTED) from None
     except OSError as err:
-        if err.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if sigterm_came():
+            raise _terminated() from None
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = f" while writing {err.filename}" if err.filename else ""
+            raise _refuse(f"disk full{place}: free some space and repeat", ExitCode.DATA_REFUSED) from None
+        if err.errno not in _OF_A_NAME or err.filename is None:
             raise
-        place = f" while writing {err.filename}" if err.filename else ""
-        raise _refuse(f"disk full{place}: free some space and repeat", ExitCode.DATA_REFUSED) from None
+        words = f"{shown_value(str(err.filename), 120)} cannot be used ({err.strerror}): name another place"
+        raise _refuse(words, ExitCode.USAGE) from None
+    except Exception:
+        # Compiled code and Ray make other errors of the signal's exception, or swallow it and find faults.
+        if sigterm_came():
+            raise _terminated() from None
+        raise
 
 
 @contextmanager
@@ -56,8 +73,17 @@ def _after(error: KeyboardInterrupt) -> str:
     return f": {error}" if str(error) else ""
 
 
+def _terminated(after: str = "") -> typer.Exit:
+    words, code = termination()
+    return _refuse(f"{words}{after}", code)
+
+
 def _refuse(message: str, code: int) -> typer.Exit:
-    sys.stdout.flush()
-    tell.settle()
-    typer.echo(f"kalshi-platform: {message}", err=True)
+    try:
+        sys.stdout.flush()
+        tell.settle()
+        typer.echo(f"kalshi-platform: {bounded_message(message)}", err=True)
+    except OSError as error:
+        if error.errno != errno.EIO:  # that of a terminal which was closed
+            raise
     return typer.Exit(int(code))

@@ -45,7 +45,8 @@ def serve(
 
     On a Ray cluster: serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md).
     """
-    from serve_deployments.local import alias_to_serve, free_port, own_admin_token, require_safe, serve_here
+    from serve_deployments.local import alias_to_serve, free_port, serve_here
+    from serve_deployments.token_files import own_admin_token, require_safe
 
     require_safe(host, access["token_file"])
     if cluster := os.environ.get("RAY_ADDRESS"):

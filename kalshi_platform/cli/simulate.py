@@ -8,9 +8,11 @@ import typer
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import JsonOption, VerboseOption, dataset_beside
+from kalshi_platform.cli.world_option import ExchangeOption
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
+from kalshi_platform.domain.worlds import WORLDS, world_words
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import (
     ExchangeConfig,
@@ -20,7 +22,7 @@ from kalshi_platform.simulation.simexchange import (
     preset_of,
     simulate,
 )
-from kalshi_platform.simulation.simexchange.presets import PRESETS
+from kalshi_platform.simulation.simexchange.presets import PRESETS, world_of
 
 app = CommandApp(help="Generate recordings of a simulated exchange.")
 
@@ -32,13 +34,7 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    exchange: Annotated[
-        Preset,
-        typer.Option(
-            help="which world, see docs/world.md; in martingale there is nothing to learn; default is the "
-            "old name of planted_imbalance"
-        ),
-    ] = "planted_imbalance",
+    exchange: ExchangeOption = "planted_imbalance",
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",
@@ -58,7 +54,7 @@ def run(
     gaps = f"{files.n_gaps} recordings with lost messages" if files.n_gaps else "no lost messages"
     typer.echo(
         f"{files.n_events} events, {files.n_markets} markets, {files.n_messages:,} messages, {gaps}\n"
-        f"{exchange}: {PRESETS[exchange].content}; {PRESETS[exchange].fitted}\n"
+        f"{world_words(world_of(config))}; {PRESETS[exchange].fitted}\n"
         f"{files.events}\n{files.markets}\n"
         f"next: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}"
     )
@@ -67,7 +63,8 @@ def run(
 def _summary(exchange: Preset, config: ExchangeConfig, files: SimFiles) -> dict[str, object]:
     return {
         "exchange": exchange,
-        "content": PRESETS[exchange].content,
+        "world": world_of(config),
+        "content": WORLDS[world_of(config)],
         "fitted": PRESETS[exchange].fitted,
         "events_path": str(files.events),
         "markets_path": str(files.markets),

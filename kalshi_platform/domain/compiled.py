@@ -12,6 +12,8 @@ status.
                        instead of 33 s). Its ``py_func`` is as ever.
 ``inline_kernel``      the same; numba pastes it into its callers. For small parts of a hot loop.
 ``allocating_kernel``  with reference counting, for a kernel that makes scratch arrays before its loop.
+``fusing_kernel``      as ``kernel``, and a product may be added without being rounded first. The order of
+                       sums stays: what is computed for a row does not depend on how many rows there are.
 ``summing_kernel``     allocates too, and numba may reorder its sums into vector lanes: for networks, which
                        round anyway. NaN and infinity keep their meaning.
 
@@ -30,7 +32,9 @@ def _compiled(**options: Any) -> Any:
     """Decorator that compiles a function with numba's ``options`` and keeps the machine code on disk."""
 
     def decorate(function: Any) -> Any:
-        dispatcher: Any = njit(error_model="numpy", **options)(function)
+        # Without the way in from C, which nobody takes: an eighth of the time that a kernel compiles.
+        # numba's own types do not know that option.
+        dispatcher: Any = njit(error_model="numpy", no_cfunc_wrapper=True, **options)(function)  # type: ignore[call-overload]
         if dispatcher is not function:  # NUMBA_DISABLE_JIT gives the function back
             dispatcher._cache = KernelCache(function)
         return dispatcher
@@ -39,7 +43,8 @@ def _compiled(**options: Any) -> Any:
 
 
 kernel: Final = _compiled(_nrt=False)
-inner_kernel: Final = _compiled(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner_kernel: Final = _compiled(_nrt=False, no_cpython_wrapper=True)
 inline_kernel: Final = _compiled(_nrt=False, inline="always")
 allocating_kernel: Final = _compiled()
+fusing_kernel: Final = _compiled(_nrt=False, fastmath={"contract"})
 summing_kernel: Final = _compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})

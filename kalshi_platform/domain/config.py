@@ -2,14 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.near import did_you_mean, nearest
 from kalshi_platform.domain.setting import Setting, name_at, settings_of
+
+#: Characters of the lines of one refusal, and of a field's name in it; path and remedy stand around them.
+_MOST_CHARS: Final = 300
+_MOST_NAME: Final = 80
 
 
 class Config(BaseModel):
@@ -36,7 +41,7 @@ class Config(BaseModel):
         for path, value in assignments.items():
             if path not in known:
                 meanings = {name: setting.meaning for name, setting in known.items()}
-                raise ContractError(f"unknown setting {path!r}; {did_you_mean(path, meanings)}")
+                raise ContractError(f"unknown setting {shown_value(path)}; {did_you_mean(path, meanings)}")
             *sections, name = path.split(".")
             part = values
             for section in sections:
@@ -47,10 +52,14 @@ class Config(BaseModel):
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
         """Build from a mapping; a ContractError names every field that is wrong, its value and why."""
+        if (place := _unwritable(values)) is not None:
+            raise ContractError(
+                f"settings refused:\n  {cls.__name__}.{place}: holds a character that no file can hold"
+            )
         try:
             return cls.model_validate(values)
         except ValidationError as err:
-            lines = "\n".join(f"  {line}" for line in _refusals(cls, err))
+            lines = "\n".join(f"  {line}" for line in _first(_refusals(cls, err)))
             raise ContractError(f"settings refused:\n{lines}") from None
 
 
@@ -59,8 +68,8 @@ def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
     known = settings_of(model)
     reasons: dict[tuple[str, str], list[str]] = {}
     for wrong in error.errors():
-        name = name_at(model, wrong["loc"])
-        told = reasons.setdefault((name, repr(wrong.get("input"))), [])
+        name = _bounded_name(name_at(model, wrong["loc"]))
+        told = reasons.setdefault((name, shown_value(wrong.get("input"))), [])
         # Where several kinds of value are allowed, each says that it is not this one.
         told.append(wrong["msg"] if wrong["type"] != "extra_forbidden" else _unknown(wrong, name, known))
     return [
@@ -69,6 +78,49 @@ def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
         f"{_allowed(known.get(name))}"
         for (name, value), told in reasons.items()
     ]
+
+
+def _unwritable(value: Any) -> str | None:
+    """Place of the first text in ``value`` that UTF-8 cannot write (half a surrogate pair), else None."""
+    if isinstance(value, str):
+        if value.isascii():
+            return None
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return shown_value(value)
+        return None
+    pairs = (
+        value.items()
+        if isinstance(value, Mapping)
+        else enumerate(value)
+        if isinstance(value, list | tuple)
+        else ()
+    )
+    for name, entry in pairs:
+        if _unwritable(name) is not None:
+            return _bounded_name(str(name))
+        if (place := _unwritable(entry)) is not None:
+            return f"{_bounded_name(str(name))} = {place}" if isinstance(entry, str) else f"{name}.{place}"
+    return None
+
+
+def _first(lines: list[str]) -> list[str]:
+    """The first of ``lines``, as many as a message holds, and how many are left out."""
+    kept, left = [bounded_message(lines[0], _MOST_CHARS)], _MOST_CHARS - len(lines[0])
+    for line in lines[1:]:
+        left -= len(line)
+        if left < 0:
+            break
+        kept.append(line)
+    n_more = len(lines) - len(kept)
+    return [*kept, f"({n_more} more {'is' if n_more == 1 else 'are'} wrong)"] if n_more else kept
+
+
+def _bounded_name(name: str) -> str:
+    """``name`` of a field, which a file may have chosen, on one line."""
+    cut = name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}..."
+    return cut if cut.isprintable() else ascii(cut)[1:-1]
 
 
 def _unknown(wrong: Any, name: str, known: dict[str, Setting]) -> str:

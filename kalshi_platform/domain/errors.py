@@ -5,6 +5,7 @@ PlatformError
     ChecksumError  bytes differ from the manifest     -> fetch the shard again or rebuild it  (exit 3)
   ContractError    the caller is wrong                -> fix the call or the config           (exit 2)
   StorageError     the object store or disk failed    -> check address, keys, free space      (exit 3)
+  ExchangeError    the exchange refused or is away    -> see its words; is_passing: ask later (exit 1)
   LimitError       a gate or limit said no            -> nothing was done                     (exit 4)
   TrainingError    the sampler or learner failed      -> the run stopped; see its cause       (exit 1)
     WorkersLostError sampling processes died          -> continue from the last checkpoint    (exit 1)
@@ -49,6 +50,18 @@ class StorageError(PlatformError):
     """The disk or object store could not be read or written."""
 
     exit_code = ExitCode.DATA_REFUSED
+
+
+class ExchangeError(PlatformError):
+    """The exchange refused a read, or could not be reached."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str | None = None, is_passing: bool = False
+    ) -> None:
+        """status: of HTTP, None without an answer; code: the exchange's; is_passing: asking later may
+        help."""
+        super().__init__(message)
+        self.status, self.code, self.is_passing = status, code, is_passing
 
 
 class LimitError(PlatformError):

@@ -1,4 +1,4 @@
-"""JSON text as the standard has it: no NaN and no Infinity, which other programs refuse to read.
+"""JSON text as the standard has it, without NaN and Infinity, which other programs refuse to read; and back.
 
 Invariant  every JSON that this package writes by hand is made here; a number that is not finite becomes null.
 Not        pydantic's ``model_dump_json``, which writes null for such numbers by itself.
@@ -23,6 +23,14 @@ def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False,
         return json.dumps(value, allow_nan=False, **style)
     except ValueError:  # a number that is not finite, or a circle, which the second call reports again
         return json.dumps(_finite(value), allow_nan=False, **style)
+
+
+def json_value(text: str | bytes) -> Any:
+    """Value of a JSON text; ValueError where it is none, also where it nests deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its lists and objects nest too deep") from None
 
 
 def _finite(value: Any) -> Any:

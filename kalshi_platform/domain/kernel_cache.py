@@ -8,6 +8,8 @@ Copies     a folder's name holds no path. A job of ``ray job submit`` runs from 
 Processes  each finds the folders by itself, so that a Ray worker has the cache of its driver. Nothing is set
            in the environment. One compiles a kernel that several need at once: the others wait for its lock.
 
+Cold       pasting kernels into the features' kernel took a fifth of its time to compile: ``_copy_of_scope``.
+
 They lie in ``NUMBA_CACHE_DIR`` where that is set, else in ``kernels`` of ``KALSHI_PLATFORM_CACHE``, else of
 ``~/.cache/kalshi-platform``.
 """
@@ -23,19 +25,40 @@ from pathlib import Path
 from typing import Any, Final
 
 from numba import config
+from numba.core import ir
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
 
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.places import user_home
 
-#: Longest wait for the machine code that another process compiles; the largest kernel takes 15 s of a core.
-_PATIENCE_S: Final = 90.0
+#: Longest wait for machine code that another process compiles: the largest kernel takes 100 s of a core with
+#: all that it calls, and four processes may share two cores. A process that dies lets go of its lock.
+_PATIENCE_S: Final = 600.0
 _PAUSE_S: Final = 0.05
+_VARIABLE: Final = "KALSHI_PLATFORM_CACHE"
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _NAME: Final = _PACKAGE.name
 #: ``from kalshi_platform.a import b, c`` (one line or parentheses) and ``import kalshi_platform.a``.
 _IMPORT: Final = re.compile(
     rf"^\s*(?:from ({_NAME}[.\w]*) import (\([^)]*\)|.*)|import ({_NAME}[.\w]*))", re.MULTILINE
 )
+
+
+def _copy_of_scope(scope: Any, memo: dict[int, Any]) -> Any:
+    """A scope (numba's names of one function) with names of its own and the variables of ``scope``.
+
+    Pasting an ``inline_kernel`` into its caller, numba copies the kernel block by block, and with each block
+    every variable of the whole kernel: their number times that of the blocks. It asks of the copy only names
+    and lines, and replaces the variables that a block uses, which are copied with it as ever.
+    """
+    made = memo[id(scope)] = ir.Scope(scope.parent, scope.loc)  # type: ignore[no-untyped-call]
+    made.localvars._con.update(scope.localvars._con)
+    made.redefined.update(scope.redefined)
+    made.var_redefinitions.update({name: set(found) for name, found in scope.var_redefinitions.items()})
+    return made
+
+
+ir.Scope.__deepcopy__ = _copy_of_scope  # type: ignore[attr-defined]
 
 
 def imported(source: str) -> set[Path]:
@@ -72,8 +95,8 @@ def root() -> Path:
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         folder = Path(chosen)
     else:
-        home = os.environ.get("KALSHI_PLATFORM_CACHE")
-        folder = (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
+        home = os.environ.get(_VARIABLE)
+        folder = (Path(home) if home else user_home(_VARIABLE) / ".cache" / "kalshi-platform") / "kernels"
     # numba would run a kernel compiled without bounds checks although NUMBA_BOUNDSCHECK asks for them.
     checked = config.BOUNDSCHECK and folder.name != "checked"  # type: ignore[attr-defined]
     return folder / "checked" if checked else folder

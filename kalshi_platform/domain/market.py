@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -102,4 +103,4 @@ def settlement_value_e4(result: str | None, settlement_value: int | None = None)
         return DOLLAR_E4
     if result == "no":
         return 0
-    raise DataError(f"result {result!r} without a settlement value; expected 'yes', 'no' or ''")
+    raise DataError(f"result {shown_value(result)} without a settlement value; expected 'yes', 'no' or ''")

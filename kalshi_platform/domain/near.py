@@ -15,6 +15,10 @@ _LIKE: Final = 0.6
 _APART: Final = 0.2
 #: So few names are shown with their meaning where none is near; more are only named.
 _ALL: Final = 8
+#: Characters of a list of names in a message.
+_MOST_CHARS: Final = 250
+#: Characters of a wrong name that are compared: patterns and likeness of megabytes take minutes.
+_LONGEST: Final = 200
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
@@ -30,15 +34,27 @@ def did_you_mean(name: str, meanings: Mapping[str, str], most: int = 3) -> str:
     """Sentence with the nearest names of ``meanings`` and the meaning of each; all names where few."""
     found = nearest(name, meanings, most)
     if not found and len(meanings) > _ALL:
-        return f"no name is near it; there are {', '.join(meanings)}"
+        return f"no name is near it; there are {_as_many_as_fit(list(meanings))}"
     words = "did you mean" if found else "there are"
     told = (f"{other} ({meanings[other]})" if meanings[other] else other for other in found or meanings)
     return f"{words} {', '.join(told)}{'?' if found else ''}"
 
 
+def _as_many_as_fit(names: list[str]) -> str:
+    """``names`` in order, as many as a message holds, and how many there are."""
+    kept: list[str] = []
+    left = _MOST_CHARS
+    for name in names:
+        left -= len(name) + 2
+        if left < 0:
+            return f"{', '.join(kept)}, ... ({len(names)} in all)"
+        kept.append(name)
+    return ", ".join(kept)
+
+
 def _likeness(asked: str, known: str) -> float:
     """Likeness of two names, 0 to 1: of their last parts, a little less where the sections differ."""
-    asked, known = asked.lower().replace("-", "_"), known.lower().replace("-", "_")
+    asked, known = asked[:_LONGEST].lower().replace("-", "_"), known.lower().replace("-", "_")
     section, _, last = asked.rpartition(".")
     home, _, end = known.rpartition(".")
     other_section = 0.05 if section and section != home else 0.0

@@ -1,5 +1,8 @@
 """Ray without its noise: the one place that starts Ray in this program, or joins a cluster.
 
+Start   Ray gives its raylet half a minute to come up, and the raylet its agents 15 s before it dies. Beside
+        other programs on two cores both took longer: a raylet that lives is waited for, and a Ray whose
+        processes did not come up is started again.
 Owns    every switch of Ray that decides on what a user sees: banners and notices of the driver, lines of the
         raylet and of workers, and Ray's own handler of SIGTERM, which aborts the process with a trace of C++.
 Rule    an error of Ray is shown (stderr); a warning, and lines of the raylet, with --verbose only. Errors of
@@ -8,26 +11,105 @@ Not     an import of Ray: the caller hands its module over, because most program
 """
 
 import logging
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psutil
 
 from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.domain.family import descendants, end_those_left
+from kalshi_platform.domain.ray_token import keep_to_owner
+from kalshi_platform.domain.saying import note, program
+from kalshi_platform.domain.stuck import signal_ends_within
 
 _log = logging.getLogger(__name__)
+#: Seconds that Ray's processes get to end by themselves once their head has ended.
+_AGENTS_S: Final = 2.0
+#: Seconds from a signal on that the start gets to end by itself; it waits in C++ for up to half a minute.
+_STUCK_S: Final = 5.0
+#: Seconds that Ray's raylet gets to come up.
+_START_S: Final = 180.0
+_TRIES: Final = 3
 
 
-def start_ray(ray: Any, address: str = "local", **options: Any) -> None:
+def _always() -> bool:
+    """Is wanted until it runs."""
+    return True
+
+
+def start_ray(
+    ray: Any, address: str = "local", *, wanted: Callable[[], bool] = _always, **options: Any
+) -> None:
     """Start a Ray of this program's own, or join the one at ``address``; ``options`` are those of ray.init.
 
+    ``wanted``: asked again and again; where it says no, a Ray that is not up yet is given up.
+
     Handlers of signals stay as they are. ConnectionError where there is no Ray at ``address``. A start that
-    is interrupted leaves no process behind. PlatformError where Ray's processes do not come up in the
-    half minute that Ray gives them, on a machine that is too busy or has no memory left.
+    is interrupted leaves no process behind. PlatformError where Ray's processes do not come up within three
+    minutes, or die, three times: the machine is too busy or has no memory left.
     """
     _hush(ray)
+    if address == "local" and (narrowed := keep_to_owner()):
+        note(program())(narrowed)
+    before = descendants()
+
+    def end_begun() -> None:
+        end_those_left([process for process in descendants() if process not in before], _AGENTS_S)
+
+    for number in range(1, _TRIES + 1):
+        try:
+            with signal_ends_within(_STUCK_S, end_begun), patient(ray, wanted):
+                _init(ray, address, end_begun, options)
+        except PlatformError as error:
+            if number == _TRIES or address != "local" or not wanted():
+                raise
+            note(program())(f"Ray did not start: {error.__cause__} Try {number + 1} of {_TRIES}.")
+        else:
+            return
+
+
+@contextmanager
+def patient(ray: Any, wanted: Callable[[], bool] = _always) -> Iterator[None]:
+    """Let raylets that are started within this context take three minutes, while they live and are wanted."""
+    services = ray._private.services
+    ask = services.get_node
+
+    def get_node(gcs_address: str, node_id: str) -> Any:
+        due_s = time.monotonic() + _START_S
+        while True:
+            try:
+                return ask(gcs_address, node_id)
+            except RuntimeError:  # not there yet
+                if time.monotonic() > due_s or not wanted() or not _has_raylet():
+                    raise
+                time.sleep(0.1)
+
+    services.get_node = get_node
+    try:
+        yield
+    finally:
+        services.get_node = ask
+
+
+def _has_raylet() -> bool:
+    """True where a process that this one began is a raylet, and lives."""
+    for process in descendants():
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == "raylet" and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
+def _init(ray: Any, address: str, end_begun: Callable[[], None], options: dict[str, Any]) -> None:
+    """Call ``ray.init``; what it began is ended where it fails."""
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **options)
     except BaseException as error:
         logs = ray_logs(ray)
         ray.shutdown()
+        end_begun()
         if type(error) is Exception:  # of no kind: so Ray tells of its own processes, and of nothing else
             raise PlatformError(
                 f"Ray did not start: {error} This machine may be too busy, or short of memory or disk: make "

@@ -81,15 +81,16 @@ class Countdown:
         """``verb`` names the work, such as "building"."""
         self._say, self._verb, self._clock_s = passing(say), verb, clock_s
         self._start_s = clock_s()
-        self._first_done: int | None = None
+        self._first_done = 0
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
         """Say that ``done`` of ``total`` is done, ``text`` and the time left.
 
-        The time left follows from the work done since the first call; earlier work does not count.
+        The time left follows from the work done since the first step: until then kernels are compiled and
+        files opened, which does not come again. Work of an earlier call of the command does not count.
         """
         now_s = self._clock_s()
-        if self._first_done is None:
+        if not self._first_done:
             self._first_done, self._start_s = done, now_s
         since_start, left = done - self._first_done, ""
         if since_start > 0 and done < total:

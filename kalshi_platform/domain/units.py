@@ -98,6 +98,14 @@ def parse_qty(count: Number) -> QtyE2:
     return QtyE2(_scaled(count, CONTRACT_E2, "quantity"))
 
 
+def parse_cash(dollars: Number) -> CashE6:
+    """Cash in 1e-6 dollar from dollars, which may be negative: text, or a number.
+
+    DataError if it is no number or too fine.
+    """
+    return CashE6(_scaled(dollars, DOLLAR_E6, "cash"))
+
+
 def parse_rfc3339(text: str) -> Ns:
     """Time in ns since 1970 UTC from an RFC 3339 string; DataError for anything else.
 

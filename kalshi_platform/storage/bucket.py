@@ -24,7 +24,9 @@ from botocore.exceptions import (
     IncompleteReadError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.storage.contract import StoreAwayError, StoredFile, StoreFailedError
 
 _SETTINGS: Final = ClientConfig(
@@ -40,6 +42,10 @@ _SECRET_VARIABLES: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_A
 #: boto3 makes clients from one session, which is not safe between threads; clients are.
 _ONE_AT_A_TIME: Final = threading.Lock()
 
+#: Objects of one listing: a store that goes on for ever is none. A dataset of 10,000 markets has thousands.
+MOST_LISTED: Final = 5_000_000
+MOST_PAGES: Final = 50_000
+_TOO_MANY: Final = "name a longer prefix, with less below it"
 _OVERLOADED: Final = "the store is overloaded: repeat later or with fewer workers"
 _ADVICE: Final = "check AWS_ENDPOINT_URL, the AWS keys and the bucket's policy"
 _UNREACHABLE: Final = "check AWS_ENDPOINT_URL and that the store is running and reachable"
@@ -117,16 +123,24 @@ class Bucket:
         """Objects at any depth below the folder ``prefix``; empty where there is none."""
         folder = self._key(prefix)
         cut = len(self._prefix) + 1 if self._prefix else 0
+        found: list[StoredFile] = []
         with self._failures():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._name, Prefix=f"{folder}/" if folder else ""
             )
-            return [
-                StoredFile(each["Key"][cut:], each["Size"])
-                for page in pages
-                for each in page.get("Contents", ())
-                if not each["Key"].endswith("/")  # other tools put such an object in place of a folder
-            ]
+            for number, page in enumerate(pages, start=1):
+                if "IsTruncated" not in page:  # a page of a proxy, say: it would be read as an empty bucket
+                    words = "an answer that is no listing of S3's"
+                    raise StoreFailedError(self._reason(words), _ADVICE)
+                found += [
+                    StoredFile(each["Key"][cut:], each["Size"])
+                    for each in page.get("Contents", ())
+                    if not each["Key"].endswith("/")  # other tools put such an object in place of a folder
+                ]
+                if len(found) > MOST_LISTED or number > MOST_PAGES:
+                    words = f"it lists {len(found):,} objects on {number:,} pages and goes on"
+                    raise StoreFailedError(words, _TOO_MANY)
+        return found
 
     def delete(self, path: str) -> None:
         """Remove an object; nothing happens where it is absent."""
@@ -170,10 +184,16 @@ class Bucket:
             raise StoreAwayError(self._reason(err), _UNREACHABLE) from None
         except (BotoCoreError, ValueError) as err:
             raise StoreFailedError(self._reason(err), _ADVICE) from None
+        except RecursionError:  # boto3 looks for the region of a bucket that redirects, and is redirected
+            words = "it redirects every request, that for its region too"
+            raise StoreFailedError(self._reason(words), _ADVICE) from None
+        except (ResponseParserError, KeyError, TypeError, AttributeError) as err:
+            words = f"an answer that is none of S3's ({bounded_message(str(err), 200)})"
+            raise StoreFailedError(self._reason(words), _ADVICE) from None
 
     def _refused(self, err: ClientError) -> StoreFailedError:
         """Failure that stands for an error with which the store answered."""
-        code, message = _code(err), err.response.get("Error", {}).get("Message", "")
+        code, message = _code(err), str(err.response.get("Error", {}).get("Message", ""))
         status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code == "NoSuchKey":
             return StoreFailedError("there is no such object", "check the address")
@@ -183,7 +203,8 @@ class Bucket:
             or (status >= _SERVER_FAILED and status != _NOT_IMPLEMENTED)
         )
         kind = StoreAwayError if passes else StoreFailedError
-        return kind(self._reason(f"{code}: {message}"), _REMEDIES.get(code, _ADVICE))
+        words = f"{code}: {bounded_message(message, 200)}"
+        return kind(self._reason(words), _REMEDIES.get(code, _ADVICE))
 
     def _reason(self, error: Exception | str) -> str:
         """Text of the error and the endpoint, without the user's keys."""
@@ -198,4 +219,4 @@ class Bucket:
 
 
 def _code(err: ClientError) -> str:
-    return str(err.response.get("Error", {}).get("Code", ""))
+    return bounded_message(str(err.response.get("Error", {}).get("Code", "")), 100)

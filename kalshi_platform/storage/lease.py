@@ -8,7 +8,6 @@ Not        a fence: a holder that was suspended for longer learns that it lost t
            (:meth:`WriteLease.require`), which it does before it writes what cannot be taken back.
 """
 
-import json
 import logging
 import os
 import socket
@@ -21,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.storage.storage import Storage
 
 BEAT_S: Final = 10.0
@@ -86,7 +85,7 @@ class _Newest(NamedTuple):
     @property
     def _told(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self.content))
+            return dict(json_value(self.content))
         except (ValueError, TypeError):
             return {}  # nobody renews what is no lease: it counts as quiet soon
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.machine_room import free_disk_bytes
+from kalshi_platform.domain.places import expanded
 
 _GB: Final = 10**9
 #: Estimates are this much too small at times: shares of an event's rows differ.
@@ -18,7 +19,7 @@ def require_room(place: str | Path, need_bytes: int, what: str) -> None:
     """
     if "://" in str(place):
         return
-    free = free_disk_bytes(Path(place).expanduser())
+    free = free_disk_bytes(expanded(place))
     more = need_bytes * _SLACK
     if more > free:
         raise StorageError(

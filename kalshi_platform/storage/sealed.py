@@ -6,18 +6,20 @@ Invariant  :func:`verify` passes where the folder holds what was sealed, every f
 Not        making the folder appear whole: ``whole_file.whole_folder``, around the seal.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ChecksumError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.storage.whole_file import file_digest, write_whole
 
 MANIFEST: Final = "manifest.json"
+#: Bytes of a file's name on the systems that this runs on.
+_LONGEST_NAME: Final = 255
 #: Files that are hashed at once; hashing leaves the interpreter free, so cores add up.
 _MOST_THREADS: Final = 4
 
@@ -77,17 +79,24 @@ def _check_sizes(folder: Path, sums: dict[str, str], sizes: dict[str, int], kind
 def _manifest(folder: Path, kind: str, remedy: str) -> tuple[dict[str, str], dict[str, int]]:
     path = folder / MANIFEST
     try:
-        content: Any = json.loads(path.read_text())
+        content: Any = json_value(path.read_text())
         sums, sizes = dict(content["sha256"]), dict(content.get("bytes", {}))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: {folder} is not a complete {kind}; {remedy}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{path} is damaged; {remedy}") from None
+    if not all(type(size) is int and 0 <= size < 2**63 for size in sizes.values()):
+        raise DataError(f"{path} is damaged: a size in it is none; {remedy}")
     if not sums:
         raise DataError(f"{path} names no file: {folder} is not a complete {kind}; {remedy}")
-    if strange := [name for name in sums if not isinstance(sums[name], str) or Path(name).name != name]:
-        raise DataError(f"{path} is damaged: {strange[0]!r} is no file beside it; {remedy}")
+    if strange := [name for name in sums if not isinstance(sums[name], str) or not _is_name(name)]:
+        raise DataError(f"{path} is damaged: {shown_value(strange[0])} is no file beside it; {remedy}")
     return sums, sizes
+
+
+def _is_name(name: str) -> bool:
+    """True where ``name`` can be that of a file beside the manifest."""
+    return Path(name).name == name and "\0" not in name and len(os.fsencode(ascii(name))) <= _LONGEST_NAME
 
 
 def _files(folder: Path) -> list[Path]:

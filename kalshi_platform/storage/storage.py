@@ -7,6 +7,7 @@ S3         endpoint and keys come from the usual AWS variables, files and roles;
            a Storage is pickled as its address, messages are redacted.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.domain.places import expanded
 from kalshi_platform.storage.bucket import Bucket
 from kalshi_platform.storage.contract import StoreAwayError, StoredFile, StoreFailedError
 from kalshi_platform.storage.folder import Folder
@@ -96,6 +99,7 @@ class Storage:
     def _inside(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
             raise ContractError(f"path {path!r} leaves {self.uri}: give one relative to it")
+        _require_name(path)
         return path
 
     def _do(self, verb: str, path: str, operation: Callable[[], _T]) -> _T:
@@ -128,10 +132,21 @@ def open_storage(uri: str | Path, patience_s: float | None = None) -> Storage:
     )
 
 
+def _require_name(text: str) -> None:
+    """Raise ContractError for text that the system takes for no name: others write manifests and settings."""
+    try:
+        is_name = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise ContractError(f"path {shown_value(text)} holds a character that no name of a file can have")
+
+
 def _open_local(folder: str) -> Storage:
     if not folder:
         raise ContractError("storage address is empty; give a folder or s3://bucket/prefix")
-    root = Path(folder).expanduser().absolute()
+    _require_name(folder)
+    root = expanded(folder).absolute()
     return Storage(str(root), Folder(root))
 
 

@@ -5,12 +5,11 @@ Rule   a figure that is only shown again costs nothing; the test events stay shu
        not exactly a commit (changed files, no checkout) nobody can say that nothing is new: judged anew.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.evaluation.judging.evaluation import REPORT_VERSION, Evaluation
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report
 from kalshi_platform.storage.whole_file import file_digest, write_whole
@@ -51,7 +50,7 @@ def still_true(out: Path, basis: dict[str, Any] | None, reports: Sequence[Path])
     if basis is None or not all(file.is_file() for file in (path, page, figures, *reports)):
         return None
     try:
-        known = json.loads(path.read_text())
+        known = json_value(path.read_text())
     except ValueError:
         return None
     found = {**basis, "report": file_digest(figures)}

@@ -5,7 +5,6 @@ Folder   <out>/progressive.json, progressive.html, <k>-<level>/ (a training run 
 Units    Sharpe ratios are per block; returns are fractions of the episode's capital.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from pydantic import Field, model_validator
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, LimitError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.training.session import RunSettings
@@ -190,7 +190,7 @@ def read_progressive(folder: Path) -> ProgressiveRecord | None:
     """Record in ``folder``; None where there is none, DataError where it is damaged."""
     path = Path(folder) / RECORD_FILE
     try:
-        return ProgressiveRecord.parse(json.loads(path.read_text()))
+        return ProgressiveRecord.parse(json_value(path.read_text()))
     except FileNotFoundError:
         return None
     except ValueError as err:

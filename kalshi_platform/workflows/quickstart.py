@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.certified import coverage_words
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Manifest, judge_only_words
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
@@ -186,6 +187,8 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, sa
         feature_digest=opened.manifest.feature_digest,
         level=settings.train.level,
         doubts=doubts_of(opened.manifest.counters),
+        worlds=opened.manifest.worlds,
+        recorded=coverage_words(opened.manifest.recordings),
     )
     earlier = open_held_out(opened, "test", True, dataset, subject)
     subject = subject.replace(opened_before=earlier)

@@ -6,6 +6,7 @@ Not here   recordings (market_data/) and opening for stepping (simulation/replay
 __all__ = [
     "blocks",
     "build",
+    "certified",
     "columns",
     "entries",
     "factors",

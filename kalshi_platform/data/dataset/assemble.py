@@ -25,6 +25,7 @@ from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.bounded import bounded_counts
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.slopes import dataset_bytes
 from kalshi_platform.storage.lease import leased
@@ -200,8 +201,8 @@ def joined_files(entries: Iterable[MarketEntry]) -> tuple[JoinedFiles, ...]:
 
 
 def some(counters: Counter[str]) -> dict[str, int]:
-    """Counters that are not zero, by name."""
-    return {name: n for name, n in sorted(counters.items()) if n}
+    """Counters that are not zero, by name; of one kind no more than a manifest should name."""
+    return {name: n for name, n in sorted(bounded_counts(counters).items()) if n}
 
 
 def write_manifest(storage: Storage, manifest: Manifest) -> None:

@@ -27,10 +27,12 @@ from kalshi_platform.data.dataset.assemble import (
     write_manifest,
     writing_alone,
 )
+from kalshi_platform.data.dataset.certified import CertifiedRun
 from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, write_shard
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest
+from kalshi_platform.data.dataset.proof import proven
 from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig
 from kalshi_platform.data.dataset.states import forget_states
 from kalshi_platform.data.dataset.store import StoredMarket
@@ -60,6 +62,9 @@ class BuildConfig(Config):
     use_yes_price: bool | None = Field(
         default=None,
         description="how the book channel of captures was subscribed; None: as they say, or else show",
+    )
+    certified: tuple[CertifiedRun, ...] = Field(
+        default=(), description="certified coverage of the recordings among the inputs"
     )
 
 
@@ -110,6 +115,7 @@ def _build(
     history = taught_history(plan.settled, division.parts, division.strata, factors, markets)
     keyed, built = run_again(keyed, built, history, storage, config.workers, progress)
     tables, manifest = _assemble(built, plan, keyed.content, config.split, facts, division, factors)
+    manifest = manifest.replace(recordings=config.certified)
     if old is not None and not config.overwrite and old.digest != manifest.digest:
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
     for table in tables:
@@ -117,9 +123,10 @@ def _build(
     require_alone()
     write_manifest(storage, manifest)
     forgotten = forget_states(storage)
-    swept = {shard.path for shard in journal.sweep(keep=set(keyed.jobs))}
-    stale = (old.paths() if old else set()) | forgotten | swept
-    delete_stale(storage, stale, manifest.paths() | {s.path for job in built for s in job.shards})
+    keep = manifest.paths() | {s.path for job in built for s in job.shards}
+    noted = {*(old.files() if old else ()), *journal.sweep(keep=set(keyed.jobs))}
+    stale = proven(storage, (shard for shard in noted if shard.path not in keep)) | forgotten
+    delete_stale(storage, stale, keep)
     return manifest
 
 
@@ -207,5 +214,6 @@ def _assemble(
         imported=tuple(sorted(set(content.values()))),
         left_out=tuple(sorted(event for event, part in parts.items() if part is None)),
         strata=division.strata,
+        worlds=plan.worlds,
     )
     return tables, manifest

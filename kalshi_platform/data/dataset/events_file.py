@@ -6,7 +6,6 @@ Version  a file in which no market is split is of version 1, with the bytes that
          split market is of version 2, which earlier programs refuse; it lists the first group of each market.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 
 #: About 4 MB on the disk and 13 MB in memory; few markets have as many rows.
 ROWS_A_GROUP: Final = 2**18
@@ -95,7 +94,7 @@ def _first_groups(file: Any, address: str) -> list[int]:
     if version == str(SCHEMA_VERSION):
         return list(range(file.num_row_groups + 1))
     if version == str(_SPLIT_VERSION):
-        first: list[int] = json.loads(metadata[_GROUPS_KEY])
+        first: list[int] = json_value(metadata[_GROUPS_KEY])
         return first
     raise DataError(
         f"{address}: schema version {version}, this program reads {SCHEMA_VERSION} and {_SPLIT_VERSION}; "

@@ -35,6 +35,7 @@ from kalshi_platform.data.dataset.assemble import (
     writing_alone,
 )
 from kalshi_platform.data.dataset.blocks import Part, Stratum, stratum_of
+from kalshi_platform.data.dataset.certified import CertifiedRun, joined_runs
 from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, write_shard
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
@@ -95,11 +96,13 @@ def add_to_dataset(
     progress: Callable[[BuildProgress], None] = lambda _: None,
     skipped: Callable[[Mapping[str, str]], None] = lambda _: None,
     use_yes_price: bool | None = None,
+    certified: Sequence[CertifiedRun] = (),
 ) -> Growth:
     """Add the recordings and metadata of ``inputs`` to the dataset at ``uri``; returns its new state.
 
     ``skipped`` is called once with the files of the folders that were left out, and why. ``use_yes_price``
-    says how the book channel of captures was subscribed; None: as they say, or else show.
+    says how the book channel of captures was subscribed; None: as they say, or else show. ``certified`` is
+    the coverage of the recordings among the inputs.
 
     DataError where an input is refused, contradicts the dataset, or the dataset has another feature table;
     ContractError where another process grew it meanwhile. Then the dataset is what it was.
@@ -115,7 +118,7 @@ def add_to_dataset(
                 "with the version that made it, or build all recordings again (dataset build --input, --out)"
             )
         found = _plan(inputs, dataset, use_yes_price, skipped)
-        return _grow(dataset, found, rows_a_job, workers, progress, require_alone)
+        return _grow(dataset, found, rows_a_job, workers, progress, require_alone, certified)
 
 
 def _plan(
@@ -151,6 +154,7 @@ def _grow(
     workers: int | None,
     progress: Callable[[BuildProgress], None],
     require_alone: Callable[[], None],
+    certified: Sequence[CertifiedRun],
 ) -> Growth:
     storage, old = dataset.storage, dataset.manifest
     plan, records = found.plan, found.known.records
@@ -170,6 +174,7 @@ def _grow(
     told = _told_outcomes(dataset, records)
     known = _Known(taught_history(told, old.assignments(), old.strata, factors, old.markets), history)
     tables, new = _assemble(news, dataset, plan, known, keyed.content)
+    new = new.replace(recordings=joined_runs(old.recordings, certified))
     # Counters and names of metadata files that tell nothing are no news: a repeated command changes nothing.
     if new.replace(parents=old.parents, counters=old.counters, sources=old.sources) == old:
         return Growth(old, already=plan.already)
@@ -342,6 +347,7 @@ def _assemble(
         left_out=tuple(sorted({*old.left_out, *left_out})),
         strata=news.strata,
         parents=(*old.parents, old.digest),
+        worlds={*old.worlds, *plan.worlds},
     )
     return tables, new
 

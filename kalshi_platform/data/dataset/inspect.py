@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.blocks import PARTS, UNDIVIDED_WORDS, Part, Undivided, stratum_of
+from kalshi_platform.data.dataset.certified import CertifiedRun
 from kalshi_platform.data.dataset.columns import GAP_DETECTIONS, PROVENANCES
 from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.events_file import count_markets, decode_market_rows
@@ -95,6 +96,10 @@ class DatasetSummary(Config):
     counters: dict[str, int]
     notes: tuple[str, ...]
     joined: tuple[JoinedFiles, ...] = Field(default=(), description="trades put beside books")
+    worlds: tuple[str, ...] = Field(default=(), description="worlds of its simulated markets")
+    recordings: tuple[CertifiedRun, ...] = Field(
+        default=(), description="certified coverage of the recorder's runs behind it"
+    )
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -129,6 +134,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         counters=manifest.counters,
         notes=manifest.notes,
         joined=manifest.joined,
+        worlds=manifest.worlds,
+        recordings=manifest.recordings,
     )
 
 

@@ -14,7 +14,6 @@ Lineage    a dataset that grew names its earlier states in ``parents``. An event
 Earlier    manifests of version 1 are read (``manifest_v1.py``) and keep their digest.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple, Self
@@ -24,6 +23,8 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from kalshi_platform.data.dataset.blocks import PARTS, Part, Stratum
+from kalshi_platform.data.dataset.certified import CertifiedRun
+from kalshi_platform.data.dataset.columns import PROVENANCES
 from kalshi_platform.data.dataset.entries import columns_of
 from kalshi_platform.data.dataset.entry import JoinedFiles, MarketEntry, Shard, ShardKind
 from kalshi_platform.data.dataset.manifest_tables import TableContent, encode_content, read_tables
@@ -31,8 +32,10 @@ from kalshi_platform.data.dataset.manifest_text import MANIFEST_VERSION, Manifes
 from kalshi_platform.data.dataset.manifest_v1 import ManifestV1
 from kalshi_platform.data.dataset.split import Asked, Split, SplitConfig
 from kalshi_platform.data.dataset.tables import Table, strings
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
+from kalshi_platform.domain.worlds import UNNAMED
 from kalshi_platform.storage.storage import Storage
 
 __all__ = [
@@ -54,7 +57,7 @@ MANIFEST_NAME: Final = "manifest.json"
 STATES_FOLDER: Final = ".states"
 _FIELDS: Final = (
     "feature_digest", "shards", "markets", "sources", "counters", "notes", "split", "imported", "left_out",
-    "strata", "parents", "joined",
+    "strata", "parents", "joined", "worlds", "recordings",
 )  # fmt: skip
 #: Fields of a stratum that name events.
 _STRATUM_LISTS: Final = ("left_out", "long")
@@ -81,12 +84,16 @@ class Manifest:
         strata: Iterable[Stratum] = (),
         parents: Iterable[str] = (),
         joined: Iterable[JoinedFiles] = (),
+        worlds: Iterable[str] = (),
+        recordings: Iterable[CertifiedRun] = (),
     ) -> None:
         """Take ``markets`` and ``shards`` into columns, one by one: a generator serves as well as a list.
 
         ``sources`` are names of the imported files and ``imported`` the sha256 of those with rows, sorted;
         ``left_out`` the events that an embargo left out of every split, for ever; ``joined`` the trades put
-        beside books. ContractError names what contradicts itself.
+        beside books; ``worlds`` the simulated worlds that the files name; ``recordings`` the certified
+        coverage of the recorder's runs. ContractError names what
+        contradicts itself.
         """
         entries, files = columns_of(markets, shards, feature_digest, joined)
         lists = _lists(sources, imported, left_out, strata := tuple(strata))
@@ -99,11 +106,14 @@ class Manifest:
                 split or SplitConfig(),
                 _bare(strata),
                 tuple(parents),
+                _named(worlds),
+                tuple(recordings),
             ),
         )
 
     def _take(self, content: TableContent, facts: "_Facts") -> None:
-        self.feature_digest, self.counters, self.notes, self.split, self._strata, self.parents = facts
+        self.feature_digest, self.counters, self.notes, self.split = facts[:4]
+        self._strata, self.parents, self._worlds, self.recordings = facts[4:]
         self.markets, self.shards, self._lists = content
         self._v1: tuple[bytes, str] | None = None
         left_out = self._lists.get("left_out")
@@ -141,6 +151,12 @@ class Manifest:
         )
 
     @cached_property
+    def worlds(self) -> tuple[str, ...]:
+        """Worlds of the simulated markets by name (``domain/worlds.py``); none where no market is."""
+        simulated = bool((self.markets.numbers("provenance") == PROVENANCES.index("simulated")).any())
+        return self._worlds or ((UNNAMED,) if simulated else ())
+
+    @cached_property
     def joined(self) -> tuple[JoinedFiles, ...]:
         """Trades put beside books, summed over the markets of equal files."""
         return self.markets.joined.sums()
@@ -175,6 +191,8 @@ class Manifest:
             split=self.split,
             strata=self._strata,
             parents=self.parents,
+            worlds=self._worlds,
+            recordings=self.recordings,
         )
 
     @cached_property
@@ -209,7 +227,10 @@ class Manifest:
     @classmethod
     def _of_text(cls, text: ManifestText, content: TableContent) -> Self:
         made = cls.__new__(cls)
-        facts = (text.feature_digest, text.counters, text.notes, text.split, text.strata, text.parents)
+        facts = (
+            text.feature_digest, text.counters, text.notes, text.split, text.strata, text.parents,
+            text.worlds, text.recordings,
+        )  # fmt: skip
         made._take(content, _Facts(*facts))
         made.__dict__ |= {"text": text, "digest": text.digest}
         return made
@@ -230,7 +251,8 @@ class Manifest:
         made = type(self).__new__(type(self))
         facts = _Facts(
             self.feature_digest, dict(values["counters"]), tuple(values["notes"]), values["split"],
-            _bare(values["strata"]), tuple(values["parents"]),
+            _bare(values["strata"]), tuple(values["parents"]), _named(values["worlds"]),
+            tuple(values["recordings"]),
         )  # fmt: skip
         made._take(TableContent(self.markets, self.shards, lists), facts)
         return made
@@ -254,8 +276,12 @@ class Manifest:
 
     def paths(self) -> set[str]:
         """Places of all files of this state but ``manifest.json`` itself."""
-        tables = [] if self._v1 is not None else self.text.tables
-        return {shard.path for shard in (*tables, *self.shards)}
+        return {shard.path for shard in self.files()}
+
+    def files(self) -> tuple[Shard, ...]:
+        """All files of this state but ``manifest.json`` itself, with their digests."""
+        tables = () if self._v1 is not None else self.text.tables
+        return (*tables, *self.shards)
 
     def events(self, split: Asked | None = None) -> tuple[str, ...]:
         """Events of one split (of the whole dataset where None or ``all``), sorted."""
@@ -281,11 +307,18 @@ class _Facts(NamedTuple):
     split: SplitConfig
     strata: tuple[Stratum, ...]
     parents: tuple[str, ...]
+    worlds: tuple[str, ...]
+    recordings: tuple[CertifiedRun, ...]
 
 
 def _bare(strata: Iterable[Stratum]) -> tuple[Stratum, ...]:
     """The strata without the events that they name, which lie in a table."""
     return tuple(stratum.replace(left_out=(), long=()) for stratum in strata)
+
+
+def _named(worlds: Iterable[str]) -> tuple[str, ...]:
+    """Worlds to keep; none where no recording names one, so that a manifest of before keeps its bytes."""
+    return () if (names := tuple(sorted(set(worlds)))) == (UNNAMED,) else names
 
 
 def _lists(
@@ -305,14 +338,14 @@ def read_digest(storage: Storage, path: str = MANIFEST_NAME) -> str:
 
 def _parsed(data: bytes, address: str) -> ManifestText | ManifestV1:
     try:
-        values: Any = json.loads(data)
-    except (ValueError, RecursionError) as err:
+        values: Any = json_value(data)
+    except ValueError as err:
         raise DataError(f"{address}: no JSON ({err}); rebuild the dataset") from None
     version = values.get("version") if isinstance(values, dict) else None
     if version not in (1, MANIFEST_VERSION):
         raise DataError(
-            f"{address}: manifest version {version!r}, this program reads 1 and {MANIFEST_VERSION}; "
-            "rebuild the dataset with this version"
+            f"{address}: manifest version {shown_value(version)}, this program reads 1 and "
+            f"{MANIFEST_VERSION}; rebuild the dataset with this version"
         )
     try:
         return (ManifestV1 if version == 1 else ManifestText).model_validate(values)

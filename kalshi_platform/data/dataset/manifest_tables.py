@@ -34,6 +34,7 @@ from kalshi_platform.data.dataset.tables import (
     read_table,
     strings,
 )
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage
 
@@ -125,7 +126,7 @@ def read_tables(storage: Storage, text: ManifestText, address: str) -> TableCont
     )
     if (have := (markets.n_markets, events.n_events)) != (text.n_markets, text.n_events):
         raise ContractError(
-            f"its tables hold (markets, events) {have}, not {(text.n_markets, text.n_events)}"
+            f"its tables hold (markets, events) {have}, not {shown_value((text.n_markets, text.n_events))}"
         )
     events.check()
     markets.check(events.part)

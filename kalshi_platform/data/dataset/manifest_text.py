@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from kalshi_platform.data.dataset.blocks import Stratum
+from kalshi_platform.data.dataset.certified import CertifiedRun
 from kalshi_platform.data.dataset.entry import Shard
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.config import Config
@@ -29,4 +30,14 @@ class ManifestText(Config):
     )
     parents: tuple[str, ...] = Field(
         default=(), description="digests of the states that this dataset grew from, the first one first"
+    )
+    worlds: tuple[str, ...] = Field(
+        default=(),
+        description="simulated worlds that its recordings name; left out where there is none",
+        exclude_if=lambda worlds: not worlds,
+    )
+    recordings: tuple[CertifiedRun, ...] = Field(
+        default=(),
+        description="certified coverage of the recorder's runs; left out where there is none",
+        exclude_if=lambda runs: not runs,
     )

@@ -5,7 +5,6 @@ Cost       a market is parsed in 60 us; one asked for at random costs its row gr
            A column of all markets (:meth:`MarketsFile.column`) costs milliseconds: read it where it will do.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 
 from kalshi_platform.data.dataset.tables import STRINGS, place_in
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 
@@ -223,7 +222,7 @@ def _close_known_ns(history: MarketHistory) -> int | None:
 
 def _parse_market_row(row: dict[str, Any]) -> StoredMarket:
     facts = {name: row[name] for name in MarketSpec.model_fields}
-    spec = MarketSpec.parse({**facts, "price_ranges": json.loads(facts["price_ranges"])})
+    spec = MarketSpec.parse({**facts, "price_ranges": json_value(facts["price_ranges"])})
     history = MarketHistory.model_validate_json(row["history"])
     if row["settlement_value_e4"] is None:
         return StoredMarket(spec, None, history)

@@ -30,13 +30,16 @@ _SCHEMA: Final = pa.schema(
     ],
     metadata={_KEY: _VERSION},
 )
+#: Column of datasets of answers of known time alone: those of others keep their bytes.
+_HEARD: Final = pa.field("heard_ns", pa.int64())
 
 
 def encode_outcomes(records: Iterable[MarketRecord]) -> pa.Buffer:
     """Parquet bytes: one row, by ticker, for each record with an outcome; equal records, equal bytes."""
     rows = [_row(record) for record in sorted(records, key=lambda r: r.spec.ticker) if record.settlement]
+    schema = _SCHEMA.append(_HEARD) if any(row["heard_ns"] is not None for row in rows) else _SCHEMA
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), sink, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
     return sink.getvalue()
 
 
@@ -60,10 +63,13 @@ def _row(record: MarketRecord) -> dict[str, Any]:
         "determined_ns": settlement.determined_ns,
         "known_ns": record.known_ns,
         "last_price_e4": record.last_price_e4,
+        "heard_ns": record.heard_ns,
     }
 
 
 def _record(row: dict[str, Any]) -> MarketRecord:
     spec = MarketSpec.parse({name: row[name] for name in ("ticker", "event", "series", "category")})
     settlement = Settlement(ticker=spec.ticker, value_e4=row["value_e4"], determined_ns=row["determined_ns"])
-    return MarketRecord(spec, settlement, False, row["known_ns"], row["last_price_e4"])
+    heard_ns = row.get("heard_ns")
+    bound_ns = row["known_ns"] if heard_ns is None else None
+    return MarketRecord(spec, settlement, False, bound_ns, row["last_price_e4"], heard_ns=heard_ns)

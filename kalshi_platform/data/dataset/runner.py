@@ -135,6 +135,7 @@ class _RayStart:
         self.helps = found is None or not found.is_initialized()
         self._workers = workers
         self._is_lost = False
+        self._is_over = False  # nobody waits for Ray any more
 
     def __enter__(self) -> "_RayStart":
         self._thread = ThreadPoolExecutor(1)
@@ -163,10 +164,14 @@ class _RayStart:
         if self.helps:
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             cores = max(self._workers - 1, 1)
-            start_ray(ray, num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
+            start_ray(
+                ray, num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES,
+                wanted=lambda: not self._is_over,
+            )  # fmt: skip
         return ray
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._thread.shutdown(wait=True)
         if self.helps and self._started.exception() is None:
             self._started.result().shutdown()

@@ -6,7 +6,6 @@ Keyed   by the digest of the feature table and the version of this layout, both 
 Arrays  read back are views of the file's decompressed buffers, so they are read-only.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +16,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.rows import LEVELS, Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 
 SHARD_VERSION: Final = 2
 
@@ -70,7 +69,7 @@ def decode_rows(
         with pa.ipc.open_file(data) as reader:
             metadata = reader.schema.metadata or {}
             _check(metadata, feature_digest, address)
-            tickers: list[str] = json.loads(metadata[_MARKETS_KEY])
+            tickers: list[str] = json_value(metadata[_MARKETS_KEY])
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         return [(t, _from_arrow(b)) for t, b in zip(tickers, batches, strict=True)]
     except (pa.ArrowException, OSError, ValueError, KeyError) as err:

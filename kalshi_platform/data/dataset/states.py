@@ -16,6 +16,7 @@ from kalshi_platform.data.dataset.manifest import (
     read_digest,
     state_path,
 )
+from kalshi_platform.data.dataset.proof import proven
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.storage.storage import Storage
 
@@ -26,7 +27,7 @@ def keep_state(storage: Storage, manifest: Manifest) -> None:
 
 
 def forget_states(storage: Storage, keep: str | None = None) -> set[str]:
-    """Delete the notes of all earlier states but ``keep`` (a digest); returns the files that they named.
+    """Delete the notes of all earlier states but ``keep`` (a digest); returns the proven files they named.
 
     A note that the storage cannot read now stays for the next growth: without it nobody knows its files. It
     must not fail what is in force already.
@@ -39,7 +40,7 @@ def forget_states(storage: Storage, keep: str | None = None) -> set[str]:
         if path.suffix == ".json":
             try:
                 with suppress(DataError):  # damaged or of another version: its files are nobody's, and stay
-                    paths |= Manifest.read(storage, file.path).paths()
+                    paths |= proven(storage, Manifest.read(storage, file.path).files())
             except StorageError:
                 continue
         if path.suffix in (".json", ".next"):

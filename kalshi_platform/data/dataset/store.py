@@ -42,6 +42,7 @@ from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
+from kalshi_platform.domain.places import expanded
 from kalshi_platform.storage.storage import Storage, open_storage
 
 __all__ = [
@@ -56,7 +57,7 @@ _TICKERS_KEY: Final = b"kalshi_platform.tickers"
 
 def _behind_link(uri: str | Path) -> str | Path:
     """Folder that ``uri`` names where it is a symbolic link, else ``uri`` itself."""
-    place = Path(uri).expanduser()
+    place = expanded(uri)
     return place.resolve() if "://" not in str(uri) and place.is_symlink() else uri
 
 
@@ -129,8 +130,13 @@ class Dataset:
         for spec, settlement, history in self.markets():
             record = record_before(spec, settlement, history, bool(self.entry(spec.ticker).grid_declared))
             if (told := found.get(spec.ticker)) is not None:
-                bound_ns, last_e4 = told.expiration_ns, told.last_price_e4
-                record = replace(record, expiration_ns=bound_ns, last_price_e4=last_e4)
+                record = replace(
+                    record, expiration_ns=told.expiration_ns, last_price_e4=told.last_price_e4,
+                    heard_ns=told.heard_ns,
+                    # the first of a recorder's answers came before the outcome, and told the close
+                    is_foresight=record.is_foresight
+                    or (told.heard_ns is not None and history.known[0].close_ns is not None),
+                )  # fmt: skip
             found[spec.ticker] = record
         return found
 

@@ -89,7 +89,7 @@ def read_table(storage: Storage, shard: Shard, columns: Mapping[str, pa.DataType
         batch = reader.get_batch(0)
         batch.validate(full=True)  # texts are UTF-8 and end within the file: 25 ms a million
         have = {field.name: field.type for field in batch.schema}
-    except (pa.ArrowException, OSError) as err:
+    except (pa.ArrowException, OSError, ValueError) as err:
         raise DataError(f"{address}: no table ({err}); rebuild the dataset") from None
     if have != dict(columns) or any(map(_has_nulls, batch.columns)):
         raise DataError(f"{address}: columns {sorted(have)}, expected {sorted(columns)}; rebuild the dataset")

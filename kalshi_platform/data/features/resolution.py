@@ -43,6 +43,28 @@ def nothing_known() -> Resolutions:
     return Resolutions(np.zeros(0, np.int64), np.array([_NEUTRAL]))
 
 
+class _OutcomeRow(NamedTuple):
+    """One known outcome; rows are ordered by the time they became known."""
+
+    known_ns: int
+    value_e4: int
+    last_e4: int
+    event: str
+    series: str
+    category: str
+    is_withheld: bool
+
+    @classmethod
+    def of(cls, record: MarketRecord, is_withheld: bool) -> "_OutcomeRow | None":
+        """Outcome of a market; None where nobody knows it, or since when."""
+        spec, settlement, known_ns = record.spec, record.settlement, record.known_ns
+        if settlement is None or known_ns is None:
+            return None
+        last_e4 = NO_PRICE if record.last_price_e4 is None else record.last_price_e4
+        facts = spec.event, spec.series or "", spec.category or ""
+        return cls(known_ns, settlement.value_e4, last_e4, *facts, is_withheld)
+
+
 class ResolutionHistory:
     """All known outcomes, small and picklable; :meth:`of` gives those that one market may know.
 
@@ -62,22 +84,30 @@ class ResolutionHistory:
         of theirs can show, so that it makes no other features.
         """
         self._learners = dict(learners or {})
-        rows: list[tuple[int, int, int, str, str, str, str]] = []
-        for record in records:
-            spec, settlement, known_ns = record.spec, record.settlement, record.known_ns
-            if settlement is not None and known_ns is not None:
-                last_e4 = NO_PRICE if record.last_price_e4 is None else record.last_price_e4
-                series, category = spec.series or "", spec.category or ""
-                facts = (spec.event, series, category, spec.ticker)
-                rows.append((known_ns, settlement.value_e4, last_e4, *facts))
-        rows.sort()
+        self._keep([_OutcomeRow.of(record, record.spec.ticker in withheld) for record in records])
+
+    def with_more(self, records: Iterable[MarketRecord]) -> "ResolutionHistory":
+        """These outcomes and those of ``records``, which nobody may be denied."""
+        labels = (
+            np.array([*code], object)[numbers]
+            for code, numbers in (self._event, self._series, self._category)
+        )
+        columns = (self._known_ns, self._value_e4, self._last_e4, *labels, self._is_withheld)
+        more = ResolutionHistory(learners=self._learners)
+        kept = [_OutcomeRow(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        more._keep([*kept, *(_OutcomeRow.of(record, False) for record in records)])
+        return more
+
+    def _keep(self, found: "Iterable[_OutcomeRow | None]") -> None:
+        """Hold the outcomes in order of the time they became known, as columns."""
+        rows = sorted(row for row in found if row is not None)
         self._known_ns, self._value_e4, self._last_e4 = (
             np.array([row[k] for row in rows], np.int64) for k in range(3)
         )
-        self._event = _coded([row[3] for row in rows])
-        self._series = _coded([row[4] for row in rows])
-        self._category = _coded([row[5] for row in rows])
-        self._is_withheld = np.array([row[6] in withheld for row in rows], np.bool_)
+        self._event = _coded([row.event for row in rows])
+        self._series = _coded([row.series for row in rows])
+        self._category = _coded([row.category for row in rows])
+        self._is_withheld = np.array([row.is_withheld for row in rows], np.bool_)
 
     def of(self, spec: MarketSpec) -> Resolutions:
         """Outcomes that the market ``spec`` may know.

@@ -42,11 +42,12 @@ class FeatureStream:
         the caller must then rebuild the market from its next snapshot. A refused message gives no feature
         row.
         """
-        ends = np.flatnonzero(message.flags & FLAG_LAST)
-        if ends.size != 1 or ends[0] != message.flags.size - 1:
+        flags = message.flags
+        is_one = flags.size == 1 and flags[0] & FLAG_LAST != 0
+        if not is_one and (ends := np.flatnonzero(flags & FLAG_LAST)).tolist() != [flags.size - 1]:
             raise ContractError(
                 f"{self.ticker}: push takes one message, its last row flagged FLAG_LAST ({FLAG_LAST}); got "
-                f"{message.flags.size} rows with that flag on rows {ends.tolist()}"
+                f"{flags.size} rows with that flag on rows {ends.tolist()}"
             )
         self._state, _ = kernel.run(self._state, message, self._rows, self.ticker)
         return self._rows

@@ -6,5 +6,5 @@ Not here   books and features; files of other formats (importers/). Begin readin
 __all__ = [
     "book_checks", "capture", "clock", "decode", "door", "facts", "fates", "faults", "fee_meta",
     "frame_files", "frames", "gaps", "history", "judging", "lifecycle", "market_meta", "moments",
-    "price_levels", "schema",
+    "price_levels", "schema", "sequence",
 ]  # fmt: skip

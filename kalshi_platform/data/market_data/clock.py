@@ -1,8 +1,8 @@
 """The one rule that says whether a number can be a time, and which unit a wrong number looks like.
 
-Owns       the spans of possible times, for files and live streams alike: the receive times of rows (2021 to a
-           day after this machine's clock), the exchange's own times (2021 to 2099), and the times of a
-           market's schedule (2015 to 2099: a market may close years from now).
+Owns       the spans of possible times: the receive times of files (2021 to a day after this machine's
+           clock) and of live streams (to a few seconds after it), the exchange's own times (2021 to 2099),
+           and the times of a market's schedule (2015 to 2099: a market may close years from now).
 Invariant  no number is a possible time in two units: the spans are far shorter than a factor of 1,000.
 Simulated  rows carry made-up times, which may lie in the future; their span ends with 2099.
 Not here   the order of times within a market (``door.py``), the text of times (``domain/units.py``).
@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from kalshi_platform.domain.units import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
+
+#: Seconds by which the clock of a stream's client may be ahead of the server's.
+AHEAD_S: Final = 10
 
 #: Units of time by name, in ns, from the coarsest on.
 UNITS_NS: Final = {
@@ -53,6 +56,16 @@ def receive_span(now_ns: int | None = None) -> TimeSpan:
     """Span of receive times where the clock says ``now_ns`` (None: this machine's clock, read now)."""
     latest_ns = (time.time_ns() if now_ns is None else now_ns) + NS_PER_DAY
     return TimeSpan(_Y2021_NS, latest_ns, "receive times lie in 2021 to a day after this machine's clock")
+
+
+def live_span(now_ns: int) -> TimeSpan:
+    """Span of receive times of a stream where the server's clock says ``now_ns``.
+
+    It ends soon after the present: one line with a later time would take the clock of its session there,
+    behind which every true line then lay.
+    """
+    words = f"receive times of a stream lie in 2021 to {AHEAD_S} s after the server's clock"
+    return TimeSpan(_Y2021_NS, now_ns + AHEAD_S * NS_PER_SECOND, words)
 
 
 def utc_text(time_ns: int) -> str:

@@ -2,7 +2,7 @@
 
 Owns       the connection and subscription that carries the book of each market, and the counters.
 Invariant  a GAP row precedes a book that may be stale: after a hole in the numbers, an ``unsubscribed``,
-           or a reconnection.
+           a reconnection, or a subscription that took the place of another one.
 Counted    unknown message types and fields, private frames, repeats, every frame left out.
 Scale      of NO prices: as a note or a recorded ``subscribe`` of the connection says, else as the caller
            says, else the own scale of NO (``importers/price_scale.py`` finds out what that made of it).
@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data import lifecycle
-from kalshi_platform.data.market_data.capture import ConnectionNote, Frame
+from kalshi_platform.data.market_data.capture import ConnectionEnd, ConnectionNote, Frame
 from kalshi_platform.data.market_data.facts import BookConnection, Told
 from kalshi_platform.data.market_data.market_meta import check_ticker
 from kalshi_platform.data.market_data.price_levels import is_at_edge
@@ -41,8 +41,10 @@ from kalshi_platform.data.market_data.sequence import (
     SequenceTracker,
     Stream,
     Weight,
+    weight_of,
 )
 from kalshi_platform.data.market_data.trade_memory import TradeMemory
+from kalshi_platform.domain.bounded import OTHERS, counter_name, shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import DOLLAR_E4
 
@@ -57,8 +59,8 @@ _OPTIONAL: Final = frozenset(
     {"ticker", "event_lifecycle", "event_fee_update", "multivariate_market_lifecycle"}
 )
 _CONTROL: Final = frozenset({"ok", "subscribed", "unsubscribed", "error"})
-_PLAIN: Final = Weight.PLAIN
-_WEIGHT: Final = {"orderbook_snapshot": Weight.SNAPSHOT, "trade": Weight.TRADE}
+#: Counters after which new names of strangers are counted together; a live session ends at fewer.
+MAX_COUNTERS: Final = 2_000
 
 
 class Decoder:
@@ -103,6 +105,20 @@ class Decoder:
         else:
             self._yes_scale[note.conn] = note.use_yes_price
 
+    def end_connection(self, end: ConnectionEnd) -> None:
+        """Put a GAP into every book that the ended connection carries, or any where it names none.
+
+        The GAP has the time of the end, or of the market's last row where that came later.
+        """
+        for stream in self._sequence.books_of(end.conn):
+            for ticker in sorted(self._sequence.end(stream)):
+                if self._carrier.get(ticker) != stream:
+                    continue
+                del self._carrier[ticker]
+                self.counters["books_of_ended_connections"] += 1
+                at_ns = max(end.recv_ns, self.markets[ticker].last_ns)
+                self._add_gap(ticker, Frame(end.line, at_ns, stream[0], ""), stream[1], NO_SEQ, UNCOUNTABLE)
+
     def feed(self, frame: Frame) -> None:
         """Decode one frame; DataError where a known message lacks a field or holds an impossible value."""
         try:
@@ -123,9 +139,13 @@ class Decoder:
         (:meth:`refuse_message`).
         """
         self.counters["frames"] += 1
-        self._hear(frame.conn)
+        if not self._alive.get(frame.conn):
+            self._hear(frame.conn)
         kind = message.get("type")
-        sid, seq = self._numbers(message)
+        sid: Any = message.get("sid")
+        seq: Any = message.get("seq")
+        if not wire.are_plain(sid, seq):
+            sid, seq = self._numbers(message)
         if seq != NO_SEQ and not self._arrive(frame, kind, sid, seq):
             return
         try:
@@ -176,6 +196,12 @@ class Decoder:
         elif message.get("type") not in ("trade", "ticker"):  # these change no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
+    def spoil_all(self, frame: Frame) -> None:
+        """Put a GAP into the book of every market: nobody knows what ``frame`` has changed."""
+        self.counters["refused_frames"] += 1
+        for ticker in sorted(self.markets):
+            self._add_gap(ticker, frame, NO_SEQ, NO_SEQ, UNCOUNTABLE)
+
     def drain(self) -> Iterator[tuple[str, MarketRows, list[Told]]]:
         """(market, its rows, the facts told among them) since the last call; empties the buffers."""
         touched, self._touched = self._touched, {}
@@ -193,12 +219,15 @@ class Decoder:
 
     def _arrive(self, frame: Frame, kind: Any, sid: int, seq: int) -> bool:
         """Take the frame's number; False where the frame is a repeat."""
-        weight = _WEIGHT.get(kind, _PLAIN) if isinstance(kind, str) else _PLAIN
+        weight = weight_of(kind) if isinstance(kind, str) else Weight.PLAIN
         stream = (frame.conn, sid)
         arrival, missing = self._sequence.observe(stream, seq, hash(frame.raw), weight)
         if arrival is Arrival.REPEAT:
             self.counters["repeated_frames"] += 1
             return False
+        if arrival is Arrival.LATE:  # a trade counts whenever it comes, a book does not
+            self.counters["late_frames"] += 1
+            return weight is Weight.TRADE
         if arrival is not Arrival.NEXT:
             self.counters["sequence_gaps" if arrival is Arrival.GAP else "sequence_restarts"] += 1
             if missing > 0:
@@ -212,8 +241,10 @@ class Decoder:
         if handler is not None and not (kind in _OPTIONAL and msg is None):
             if not isinstance(msg, dict):
                 raise DataError(f"{kind} without a msg object")
-            for name in msg.keys() - wire.KNOWN_FIELDS[kind]:
-                self.counters[f"unknown_field:{kind}.{name}"] += 1
+            known = wire.KNOWN_FIELDS[kind]
+            if not known.issuperset(msg):
+                for name in msg.keys() - known:
+                    self._count("unknown_field", f"{kind}.{name}")
             handler(frame, sid, seq, msg)
         elif kind in _CONTROL:
             self._control(frame, kind, sid, msg if isinstance(msg, dict) else {})
@@ -222,7 +253,14 @@ class Decoder:
         elif kind in _OPTIONAL:
             self.counters[f"ignored_frames:{kind}"] += 1
         else:
-            self.counters[f"unknown_type:{kind}"] += 1
+            self._count("unknown_type", kind)
+
+    def _count(self, kind: str, name: Any) -> None:
+        """Count something that a stranger named; beyond MAX_COUNTERS such names are counted together."""
+        counter = counter_name(kind, name)
+        if counter not in self.counters and len(self.counters) >= MAX_COUNTERS:
+            counter = counter_name(kind, OTHERS)
+        self.counters[counter] += 1
 
     # Connections and subscriptions
 
@@ -251,7 +289,7 @@ class Decoder:
     def _command(self, frame: Frame, message: dict[str, Any]) -> None:
         """Take a command that the recorder sent and recorded: it tells the scale of the book channel."""
         name, params = message["cmd"], message.get("params")
-        self.counters[f"commands:{name}"] += 1
+        self._count("commands", name)
         if name != "subscribe" or not isinstance(params, dict):
             return
         channels, scale = params.get("channels"), params.get("use_yes_price")
@@ -264,6 +302,7 @@ class Decoder:
         named = wire.whole_number(msg.get("sid"))
         if kind == "subscribed" and named is not None:
             self._end((frame.conn, named), frame)  # whatever used this number before has ended
+            self._sequence.begin((frame.conn, named))
         elif kind == "unsubscribed":
             self._end((frame.conn, named if sid == NO_SEQ and named is not None else sid), frame)
         elif kind == "error" and (code := wire.whole_number(msg.get("code"))) in _TERMINAL:
@@ -297,7 +336,7 @@ class Decoder:
         """Ticker that a message names and the buffer of that market."""
         ticker = msg.get("market_ticker")
         if not isinstance(ticker, str) or not ticker:
-            raise DataError(f"market_ticker = {ticker!r}; expected a market's ticker")
+            raise DataError(f"market_ticker = {shown_value(ticker)}; expected a market's ticker")
         buffer = self.markets.get(ticker)
         if buffer is None:
             buffer = self.markets[check_ticker(ticker, "frame")] = RowBuffer()
@@ -319,8 +358,8 @@ class Decoder:
         if seq == NO_SEQ:
             self.counters["book_frames_without_seq"] += 1
         before = self._carrier.get(ticker)
-        if before is not None and before[0] != frame.conn:
-            self.counters["reconnections"] += 1
+        if before is not None and before != stream:
+            self.counters["resubscriptions" if before[0] == frame.conn else "reconnections"] += 1
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
         self._take_over(ticker, stream, buffer)
         self._sequence.carry(stream, ticker)
@@ -339,10 +378,10 @@ class Decoder:
         carrier = self._carrier.get(ticker)
         if carrier is None:
             self._take_over(ticker, stream, buffer)
+            self._sequence.carry(stream, ticker)
         elif carrier != stream:
             self.counters["deltas_of_another_subscription"] += 1
             return
-        self._sequence.carry(stream, ticker)
         if seq == NO_SEQ:
             self.counters["book_frames_without_seq"] += 1
         side = wire.side_of(msg)
@@ -401,7 +440,7 @@ class Decoder:
         self._told.take_market(ticker, frame, msg, self.markets)
         status = lifecycle.status_of(msg)
         if status is None:
-            self.counters[f"lifecycle_without_row:{msg.get('event_type')}"] += 1
+            self._count("lifecycle_without_row", msg.get("event_type"))
             return
         buffer.add_status(frame.recv_ns, lifecycle.time_of(msg, self.counters), sid, seq, status, frame.line)
 

@@ -94,6 +94,10 @@ class Door:
         self._depth = new_levels(spec.tick_e4)
         self._marks = new_marks(spec.tick_e4)
 
+    def size_e2(self, side: int, price_e4: int) -> int:
+        """Size that the book holds at a price, by everything that passed."""
+        return int(self._depth[side, price_e4 // self.tick_e4])
+
     @property
     def is_declared(self) -> bool:
         """True where a source names the grid in force."""
@@ -121,19 +125,27 @@ class Door:
         before it are in the door's state, and the caller stops or calls :meth:`lose`. ``counters`` counts the
         rows dropped and the GAPs.
         """
-        return self.trace(rows, origin, counters)[0]
+        fate, before_ns = self._fates(rows, origin)
+        if not (fate[0] if fate.size == 1 else fate.any()):
+            return rows
+        return apply_fates(rows, fate, before_ns, counters)[0]
 
     def trace(
         self, rows: MarketRows, origin: Origin, counters: Counter[str]
     ) -> tuple[MarketRows, np.ndarray]:
         """Return what passes, as :meth:`admit` does, and the (m,) position in ``rows`` each row came from."""
+        fate, before_ns = self._fates(rows, origin)
+        if not fate.any():
+            return rows, np.arange(fate.size)
+        return apply_fates(rows, fate, before_ns, counters)
+
+    def _fates(self, rows: MarketRows, origin: Origin) -> tuple[np.ndarray, int]:
+        """Fates (n,) u1 of rows, and the time of the row before them; DataError as :meth:`admit`."""
         fate, before_ns = np.zeros(rows.kind.size, np.uint8), int(self._marks[LAST_NS])
         fault, _ = self._judge(rows, fate, 0)
         if fault is not None:
             refuse(rows, self.spec, origin, fault)
-        if not fate.any():
-            return rows, np.arange(fate.size)
-        return apply_fates(rows, fate, before_ns, counters)
+        return fate, before_ns
 
     def admit_recording(
         self, rows: MarketRows, origin: Origin, counters: Counter[str]

@@ -36,6 +36,10 @@ _NOTES: Final = {
     CROSSING_OVER: "crossed_transient",
 }
 _STAYS: Final = (KEPT, BELOW_ZERO)
+#: Fates without a note whose row is dropped, and nothing else happens.
+_DROPS: Final = frozenset(range(1, 9)) - {BELOW_ZERO}
+#: Rows up to which a live message is looked at one by one: numpy costs more for so few.
+_FEW: Final = 4
 
 
 def apply_fates(
@@ -46,6 +50,9 @@ def apply_fates(
     ``rows`` stay as they are. ``before_ns`` is the time of the row before them. ``counters`` count every row
     that is dropped or becomes a GAP, and every note.
     """
+    if fate.size <= _FEW and _DROPS.issuperset(few := fate.tolist()):
+        counters.update(_COUNTERS[value] for value in few if value in _COUNTERS)
+        return take(rows, slice(0)), np.zeros(0, np.int64)
     own, note = fate & ~np.uint8(NOTE), fate & np.uint8(NOTE)
     for values, names in ((own, _COUNTERS), (note, _NOTES)):
         for value, name in names.items():

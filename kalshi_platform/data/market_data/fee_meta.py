@@ -10,11 +10,12 @@ Not here    which statement holds when (``domain/fee_history.py``).
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, get_args
 
 from kalshi_platform.data.market_data.clock import SCHEDULE
 from kalshi_platform.data.market_data.frames import MAX_FEE_MULTIPLIER
+from kalshi_platform.domain.bounded import counter_name, shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, told_once
 from kalshi_platform.domain.fee_schedule import FULL_MULTIPLIER_E6
@@ -52,7 +53,9 @@ class FeeNotes:
             else:
                 ticker, fields, notes = entry.get("ticker"), _OWN, self._series
             if not isinstance(ticker, str) or not ticker:
-                raise DataError(f"{where}: ticker {ticker!r}; expected text; correct it in the source")
+                raise DataError(
+                    f"{where}: ticker {shown_value(ticker)}; expected text; correct it in the source"
+                )
             at_ns = None if kind == "series" else _scheduled_ns(entry, where)
             notes[ticker].append(_telling(entry, fields, at_ns, where, self._counters))
 
@@ -141,10 +144,10 @@ def _statement(
     if kind in (None, ""):
         return FeeTelling(at_ns=at_ns, fee_multiplier_e6=multiplier_e6)
     if not isinstance(kind, str):
-        raise DataError(f"{where} = {kind!r}; expected text such as 'quadratic'")
+        raise DataError(f"{where} = {shown_value(kind)}; expected text such as 'quadratic'")
     if kind in _READABLE:
         return FeeTelling.parse({"at_ns": at_ns, "fee_type": kind, "fee_multiplier_e6": multiplier_e6})
-    counters[f"fee_type_unreadable:{kind[:64]}"] += 1
+    counters[counter_name("fee_type_unreadable", kind)] += 1
     return FeeTelling(at_ns=at_ns, fee_type="quadratic", fee_multiplier_e6=FULL_MULTIPLIER_E6, readable=False)
 
 
@@ -154,14 +157,17 @@ def _multiplier_e6(value: Any, what: str) -> int | None:
         return None
     try:
         scaled = Decimal(str(value)) * FULL_MULTIPLIER_E6  # no bool is a number: its text is 'True'
-    except InvalidOperation:
-        raise DataError(f"{what} = {value!r} is no number; expected one such as 1 or 0.5") from None
+    except ArithmeticError:
+        raise DataError(
+            f"{what} = {shown_value(value)} is no number; expected one such as 1 or 0.5"
+        ) from None
     if not scaled.is_finite() or not 0 <= scaled <= MAX_FEE_MULTIPLIER * FULL_MULTIPLIER_E6:
         raise DataError(
-            f"{what} = {value!r}; expected 0..{MAX_FEE_MULTIPLIER}: it multiplies the exchange's fee"
+            f"{what} = {shown_value(value)}; expected 0..{MAX_FEE_MULTIPLIER}: it "
+            "multiplies the exchange's fee"
         )
     if scaled != scaled.to_integral_value():
-        raise DataError(f"{what} = {value!r} is finer than 1e-6; round it in the source")
+        raise DataError(f"{what} = {shown_value(value)} is finer than 1e-6; round it in the source")
     return int(scaled)
 
 
@@ -178,7 +184,7 @@ def _scheduled_ns(entry: Mapping[str, Any], where: str) -> int:
     elif type(value) is int and _SECONDS[0] <= value < _SECONDS[1]:
         return value * NS_PER_SECOND
     raise DataError(
-        f"{where}: scheduled_ts = {value!r}; expected RFC 3339 text (2026-07-03T17:00:00Z) or seconds since "
-        f"1970, not milliseconds, and {SCHEDULE.words}; a change without its time cannot be placed: leave "
-        "it out"
+        f"{where}: scheduled_ts = {shown_value(value)}; expected RFC 3339 text (2026-07-03T17:00:00Z) or "
+        f"seconds since 1970, not milliseconds, and {SCHEDULE.words}; a change without its time "
+        "cannot be placed: leave it out"
     )

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.market_data import capture
-from kalshi_platform.data.market_data.capture import ConnectionNote, Frame, read_lines
+from kalshi_platform.data.market_data.capture import ConnectionEnd, ConnectionNote, Frame, read_lines
 from kalshi_platform.data.market_data.clock import receive_span, strange_time
 from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, moment_ns, received
 from kalshi_platform.domain.errors import DataError
@@ -62,7 +62,7 @@ def holds_frames(document: object) -> bool:
     return _frame_list(document) is not None
 
 
-def read_entries(path: Path, counters: Counter[str]) -> Iterator[Frame | ConnectionNote]:
+def read_entries(path: Path, counters: Counter[str]) -> Iterator[Frame | ConnectionNote | ConnectionEnd]:
     """Frames and notes of a recording in file order; errors as ``capture.read_frames``."""
     if is_capture(path):
         yield from capture.read_capture(path)

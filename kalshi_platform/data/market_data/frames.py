@@ -12,6 +12,7 @@ from typing import Any, Final
 from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, TimeSpan, strange_time
 from kalshi_platform.data.market_data.row_buffer import Levels
 from kalshi_platform.data.market_data.schema import NO, NO_SEQ, YES
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
 from kalshi_platform.domain.units import (
@@ -36,6 +37,10 @@ MAX_FEE_MULTIPLIER: Final = 1_000  # exact in 64 bits, and a thousand times what
 _MAX_EXACT_FLOAT: Final = 1 << 53
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
+
+#: Bounds of the exchange's times in whole milliseconds.
+_FIRST_MS: Final = -(-EXCHANGE.earliest_ns // NS_PER_MS)
+_LAST_MS: Final = EXCHANGE.latest_ns // NS_PER_MS
 
 Message = Mapping[str, Any]
 
@@ -140,7 +145,7 @@ def price_of(msg: Message, dollars: str, cents: str) -> int:
     """Price of a message, 1e-4 dollar, from its dollar field or its legacy cent field."""
     text = msg.get(dollars)
     if text is not None:
-        return fixed_price_e4(_string(text, dollars))
+        return fixed_price_e4(text if type(text) is str else _string(text, dollars))
     value = _integer(msg, cents, dollars)
     if not 0 <= value <= 100:
         raise DataError(f"{cents} = {value} is outside 0..100 cents")
@@ -151,7 +156,7 @@ def qty_of(msg: Message, count: str, whole: str) -> int:
     """Size of a message, 1e-2 contract, from its count string or its legacy whole number."""
     text = msg.get(count)
     if text is not None:
-        return fixed_qty_e2(_string(text, count))
+        return fixed_qty_e2(text if type(text) is str else _string(text, count))
     return _integer(msg, whole, count) * CONTRACT_E2
 
 
@@ -179,7 +184,7 @@ def _level_price(value: Any, legacy: bool) -> int:
         return fixed_price_e4(value)
     if legacy and type(value) is int and 0 <= value <= 100:
         return value * _CENT_E4
-    raise DataError(f"level price {value!r}; expected a dollar string or whole cents 0..100")
+    raise DataError(f"level price {shown_value(value)}; expected a dollar string or whole cents 0..100")
 
 
 def _level_qty(value: Any) -> int:
@@ -188,7 +193,7 @@ def _level_qty(value: Any) -> int:
         return fixed_qty_e2(value)
     if type(value) is int:
         return value * CONTRACT_E2
-    raise DataError(f"level size {value!r}; expected a count string or a whole number")
+    raise DataError(f"level size {shown_value(value)}; expected a count string or a whole number")
 
 
 def top_of_ticker(msg: Message) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -212,7 +217,7 @@ def _best_of(price_e4: int, size: Any) -> tuple[int, int]:
         return NO_PRICE, 0
     qty_e2 = UNKNOWN_QTY if size is None else fixed_qty_e2(_string(size, "size"))
     if size is not None and qty_e2 < 0:
-        raise DataError(f"size {size!r} of a ticker is negative")
+        raise DataError(f"size {shown_value(size)} of a ticker is negative")
     return price_e4, qty_e2
 
 
@@ -223,10 +228,14 @@ def multiplier_e6(value: Any) -> int:
             raise InvalidOperation
         scaled = Decimal(str(value)) * _MILLION
     except ArithmeticError:
-        raise DataError(f"fee multiplier {value!r}; expected a number such as 0.5 or its text") from None
+        raise DataError(
+            f"fee multiplier {shown_value(value)}; expected a number such as 0.5 or its text"
+        ) from None
     whole = int(scaled) if scaled.is_finite() and scaled.adjusted() < _MAX_DIGITS - 1 else -1
     if whole != scaled or not 0 <= whole <= MAX_FEE_MULTIPLIER * _MILLION:
-        raise DataError(f"fee multiplier {value!r}; expected 0..{MAX_FEE_MULTIPLIER}, at most 6 decimals")
+        raise DataError(
+            f"fee multiplier {shown_value(value)}; expected 0..{MAX_FEE_MULTIPLIER}, at most 6 decimals"
+        )
     return whole
 
 
@@ -234,7 +243,7 @@ def side_of(msg: Message) -> int:
     """Book side of a delta."""
     side = msg.get("side")
     if not isinstance(side, str) or side not in _SIDES:
-        raise DataError(f"side = {side!r}; expected 'yes' or 'no'")
+        raise DataError(f"side = {shown_value(side)}; expected 'yes' or 'no'")
     return _SIDES[side]
 
 
@@ -248,7 +257,7 @@ def taker_of(msg: Message) -> int:
         value = msg.get(key)
         if value:
             if not isinstance(value, str) or value not in names:
-                raise DataError(f"{key} = {value!r}; expected {' or '.join(map(repr, names))}")
+                raise DataError(f"{key} = {shown_value(value)}; expected {' or '.join(map(repr, names))}")
             return names[value]
     raise DataError("no taker_outcome_side, taker_book_side or taker_side")
 
@@ -258,7 +267,10 @@ def exchange_time_ns(msg: Message) -> int:
 
     DataError where the time cannot be: it names the unit that the number looks like.
     """
-    if msg.get("ts_ms") is not None:
+    time_ms = msg.get("ts_ms")
+    if type(time_ms) is int and _FIRST_MS <= time_ms <= _LAST_MS:  # the usual form, without a call
+        return time_ms * NS_PER_MS
+    if time_ms is not None:
         return _time_ns(msg, "ts_ms", NS_PER_MS, EXCHANGE)
     ts = msg.get("ts")
     if ts is None:
@@ -267,7 +279,7 @@ def exchange_time_ns(msg: Message) -> int:
         return _time_ns(msg, "ts", NS_PER_SECOND, EXCHANGE)
     time_ns = parse_rfc3339(ts)
     if not EXCHANGE.holds(time_ns):
-        raise DataError(f"ts = {ts!r} cannot be: {EXCHANGE.words}")
+        raise DataError(f"ts = {shown_value(ts)} cannot be: {EXCHANGE.words}")
     return time_ns
 
 
@@ -303,7 +315,7 @@ def price_bands(raw: Any) -> tuple[PriceBand, ...]:
 def _string(value: Any, key: str) -> str:
     """``value`` if it is a string; DataError otherwise."""
     if not isinstance(value, str):
-        raise DataError(f"{key} = {value!r}; expected a decimal string: give it as text")
+        raise DataError(f"{key} = {shown_value(value)}; expected a decimal string: give it as text")
     return value
 
 
@@ -314,4 +326,4 @@ def _integer(msg: Message, key: str, instead_of: str = "") -> int:
         return value
     if key not in msg:
         raise DataError(f"no {' or '.join(filter(None, (instead_of, key)))}")
-    raise DataError(f"{key} = {value!r}; expected a whole number")
+    raise DataError(f"{key} = {shown_value(value)}; expected a whole number")

@@ -1,5 +1,6 @@
 """Facts of a market as they became known: what frames told beats what the metadata says in hindsight.
 
+Answers    that a recorder kept have a time: they tell facts from it on (:func:`news_of`).
 Metadata   tell the times of a market once, without the time at which they were known. They are taken for
            known since the market opened. Where the outcome is known too, the metadata were fetched
            afterwards: the close of a market that can close early is then its real end, which nobody knew
@@ -57,7 +58,7 @@ def _in_order(open_ns: int | None, close_ns: int | None) -> bool:
 def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
     """Specification without what its metadata know in hindsight only."""
     spec = record.spec
-    hindsight = record.settlement is not None
+    hindsight = record.settlement is not None and not record.is_foresight
     if hindsight and spec.close_ns is not None and (frames_tell_close or can_end_early(spec)):
         return spec.replace(close_ns=None)
     return spec
@@ -148,7 +149,7 @@ def true_close_ns(record: MarketRecord, last: MarketFacts | None) -> int | None:
     was determined.
     """
     told = last or MarketFacts()
-    settled = record.settlement is not None
+    settled = record.settlement is not None and not record.is_foresight
     close_ns = record.spec.close_ns if settled or told.close_ns is None else told.close_ns
     if close_ns is None:
         close_ns = told.close_ns
@@ -193,7 +194,31 @@ def record_before(
         **_UNWEIGHED,
     )
     told = fees_told_before(spec, history)
-    return MarketRecord(spec, settlement, grid_declared, own_fees=told.own, event_fees=told.event)
+    # A close that hindsight alone knew is never in the first step of a market that can close early.
+    foresight = settlement is not None and is_early and first.close_ns is not None
+    return MarketRecord(
+        spec, settlement, grid_declared, own_fees=told.own, event_fees=told.event, is_foresight=foresight
+    )
+
+
+def news_of(record: MarketRecord, sources: Sequence[Sequence[Told]]) -> list[Told]:
+    """Tellings of the record's answers of known time that are news beside the record and ``sources``.
+
+    Each has the facts that the answers told up to it; ``row`` is -1: no row of a source stands for it.
+    """
+    others = [(telling.recv_ns, telling.facts) for source in sources for telling in source]
+    others.sort(key=lambda telling: telling[0])
+    spec, facts, news, heard = record.spec, MarketFacts(), [], 0
+    for known_ns, answer in sorted(record.told, key=lambda told: told.known_ns):
+        while heard < len(others) and others[heard][0] <= known_ns:
+            spec = spec_with_facts(spec, others[heard][1])
+            heard += 1
+        told = spec_with_facts(spec, answer)
+        if told != spec:
+            facts = facts.updated(answer, since=MarketFacts())
+            news.append(Told(-1, known_ns, facts))
+        spec = told
+    return news
 
 
 def joined_tellings(sources: Sequence[Sequence[Told]]) -> tuple[list[Told], list[list[int]]]:

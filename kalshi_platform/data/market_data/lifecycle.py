@@ -20,6 +20,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_PAUSED,
     STATUS_SETTLED,
 )
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import settlement_value_e4
 from kalshi_platform.domain.units import DOLLAR_E4, NO_TIME, parse_price
@@ -72,7 +73,7 @@ class ToldFacts:
         event = _event_of(msg)
         kind, multiplier = msg.get("fee_type_override"), msg.get("fee_multiplier_override")
         if kind is not None and not isinstance(kind, str):
-            raise DataError(f"fee_type_override = {kind!r}; expected a fee type or null")
+            raise DataError(f"fee_type_override = {shown_value(kind)}; expected a fee type or null")
         multiplier_e6 = None if multiplier is None else wire.multiplier_e6(multiplier)
         self.fees.setdefault(event, []).append(EventFeeTold(frame.recv_ns, kind or None, multiplier_e6))
 
@@ -158,12 +159,12 @@ def _text(value: Any) -> str:
         return value
     if type(value) in (int, float):
         return repr(value)
-    raise DataError(f"settlement_value = {value!r}; expected a dollar string")
+    raise DataError(f"settlement_value = {shown_value(value)}; expected a dollar string")
 
 
 def _event_of(msg: Mapping[str, Any]) -> str:
     """Event that a message names; DataError where it names none."""
     event = msg.get("event_ticker")
     if not isinstance(event, str) or not event:
-        raise DataError(f"event_ticker = {event!r}; expected an event's ticker")
+        raise DataError(f"event_ticker = {shown_value(event)}; expected an event's ticker")
     return event

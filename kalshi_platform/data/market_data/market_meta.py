@@ -12,6 +12,11 @@ A record that contradicts itself costs the fact, never the build; counted are
   not_a_number_read_as_absent              NaN, the blank of a column of floats
   flag_unreadable:NAME                     neither true nor false: unknown
 
+Told: an answer with ``known_ns`` beside it (``{"known_ns": ..., "market": {...}}``: when a recorder got it)
+tells facts from that time on. The first such answer of a market makes its specification, as it was known
+before anybody knew the outcome; of several answers the last tells the outcome, which counts as known from the
+first answer on that told it: a recorder that heard an outcome late has no rows that may know it earlier.
+
 Fees: a record keeps what its source says of the market's own fees and of its event's override
 (``fee_meta.py``); its specification carries fees only once ``domain/fee_history.py`` weighed every source.
 """
@@ -19,14 +24,15 @@ Fees: a record keeps what its source says of the market's own fees and of its ev
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.clock import SCHEDULE, UNITS_NS, unit_like, utc_text
+from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, UNITS_NS, unit_like, utc_text
+from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.fee_meta import overriding_fees, own_fees
 from kalshi_platform.data.market_data.frames import price_bands
 from kalshi_platform.domain.errors import DataError
@@ -45,6 +51,8 @@ _SHOWN_CHARS: Final = 80
 _TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 #: Times by which some writers say that there is none, ns: the first instant of the calendar, and of Unix.
 _ZERO_TIMES_NS: Final = (-62_135_596_800 * NS_PER_SECOND, 0)
+#: Fields of a specification that answers of known time tell from their own time on (:class:`TimedFacts`).
+_TIMED: Final = {"open_ns", "close_ns", "expected_expiration_ns", "can_close_early"}
 #: Texts of a flag in tables, lower case: CSV has true and false, SQLite 1 and 0, pandas 1.0 beside a blank.
 _FLAGS: Final = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 #: Grids to infer from, coarse to fine, where the metadata declares none. Finer ones (0.01 cent: combos and a
@@ -60,6 +68,13 @@ _GRIDS: Final = (
 )
 
 
+class TimedFacts(NamedTuple):
+    """Facts of a market that were known from ``known_ns`` on."""
+
+    known_ns: int
+    facts: MarketFacts
+
+
 @dataclass(frozen=True, slots=True)
 class MarketRecord:
     """Facts that one metadata source tells of one market."""
@@ -71,16 +86,21 @@ class MarketRecord:
     last_price_e4: int | None = None  # of the last trade the source knows, YES scale; None where none traded
     own_fees: tuple[FeeTelling, ...] = ()  # the market's own fee fields, in the order of the sources
     event_fees: tuple[FeeTelling, ...] = ()  # the override of its event, told beside the market
+    told: tuple[TimedFacts, ...] = ()  # facts of answers of known time, in order of it
+    is_foresight: bool = False  # the specification was told before the outcome was known
+    heard_ns: int | None = None  # when an answer of known time first told the outcome that holds
 
     @property
     def known_ns(self) -> int | None:
         """Time at which the outcome was public for certain; None if no time bounds it or it is unknown.
 
-        This is the time of determination where the source tells it, else the latest expiration, which is
-        later (often by days): never a time at which the outcome may still have been open.
+        This is when a recorder heard it, where one did. Else it is the time of determination, else the latest
+        expiration, which is later (often by days): never a time at which the outcome may still be open.
         """
         if self.settlement is None:
             return None
+        if self.heard_ns is not None:
+            return self.heard_ns
         if self.settlement.determined_ns is not None or self.expiration_ns is None:
             return self.settlement.determined_ns
         return max(self.expiration_ns, self.spec.close_ns or 0)
@@ -145,32 +165,53 @@ def is_rest_document(document: Any) -> bool:
 
 def records_from_rest(document: Any, source: str, counters: Counter[str]) -> Iterator[MarketRecord]:
     """REST answer with markets, nested in events or not, to market records."""
-    for number, (event, market) in enumerate(_rest_markets(document)):
+    for number, (event, market, known_ns) in enumerate(_rest_markets(document)):
         where = f"{source}: market {number}"
-        yield _record(market, check_ticker(market.get("ticker"), where), event, where, counters)
+        record = _record(market, check_ticker(market.get("ticker"), where), event, where, counters)
+        yield record if known_ns is None else _timed(record, known_ns)
 
 
-def _rest_markets(document: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """(event or empty, market) pairs of a REST answer."""
+def _timed(record: MarketRecord, known_ns: int) -> MarketRecord:
+    """``record`` as an answer that was got at ``known_ns``."""
+    spec = record.spec
+    facts = MarketFacts(
+        open_ns=spec.open_ns,
+        close_ns=spec.close_ns,
+        expected_expiration_ns=spec.expected_expiration_ns,
+        can_close_early=spec.can_close_early,
+        price_ranges=spec.price_ranges if record.grid_declared else None,
+    )
+    told = (TimedFacts(known_ns, facts),)
+    is_open = record.settlement is None
+    return replace(record, told=told, is_foresight=is_open, heard_ns=None if is_open else known_ns)
+
+
+def _rest_markets(
+    document: Any, known_ns: int | None = None
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], int | None]]:
+    """(event or empty, market, time at which the answer was got or None) of a REST answer."""
     if isinstance(document, list):
         for entry in document:
-            yield from _rest_markets(entry)
+            yield from _rest_markets(entry, known_ns)
     elif isinstance(document, dict):
+        noted = document.get("known_ns")
+        known_ns = noted if type(noted) is int and EXCHANGE.holds(noted) else known_ns
         if isinstance(document.get("event"), dict) or isinstance(document.get("events"), list):
-            inner = document.get("event") or document["events"]
+            inner = document.get("event") or document.get("events") or {}
             for event in inner if isinstance(inner, list) else [{**inner, **_nested(document)}]:
-                yield from _rest_markets(event)
+                yield from _rest_markets(event, known_ns)
         elif isinstance(document.get("market"), dict):
-            yield from _rest_markets(document["market"])
+            yield from _rest_markets(document["market"], known_ns)
         elif isinstance(document.get("markets"), list):
             event = document if "event_ticker" in document else {}
-            yield from ((event, m) for m in document["markets"] if isinstance(m, dict) and "ticker" in m)
+            found = [m for m in document["markets"] if isinstance(m, dict) and "ticker" in m]
+            yield from ((event, market, known_ns) for market in found)
         elif "ticker" in document and "event_ticker" in document:
-            yield {}, document
+            yield {}, document, known_ns
         else:  # answers kept inside an object of somebody's own
             for value in document.values():
                 if isinstance(value, dict | list):
-                    yield from _rest_markets(value)
+                    yield from _rest_markets(value, known_ns)
 
 
 def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,6 +352,9 @@ def merge_records(
     DataError where their outcomes or events contradict each other.
     """
     a, b = first.settlement, second.settlement
+    heard_ns = _heard_ns(first, second)
+    if b is not None and first.told and second.told:
+        a = None  # the exchange determined the market anew: its later answer holds
     if a is not None and b is not None and a.value_e4 != b.value_e4:
         raise DataError(
             f"{where}: market {first.spec.ticker} settled at {b.value_e4}, {other} says "
@@ -322,13 +366,34 @@ def merge_records(
             f"says {first.spec.event}; leave one of the two files out"
         )
     known = {k: v for k, v in second.spec.model_dump().items() if v is not None}
+    if second.told:  # what it tells otherwise, and what it tells first, holds from its own time on
+        fills = {k for k in known if getattr(first.spec, k) is None} - _TIMED
+        known = {k: v for k, v in known.items() if k in fills or k == "price_ranges"}
     for name in ("fee_type", "fee_multiplier_e6", *(["price_ranges"] if first.grid_declared else [])):
-        known.pop(name)  # a record's specification tells no fees: these would be defaults
+        known.pop(name, None)  # a record's specification tells no fees: these would be defaults
     spec = MarketSpec.parse({**first.spec.model_dump(), **known})
     if a is not None and b is not None and a.determined_ns is None:
         a = b
     expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
-    last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
+    prices = (second, first) if second.told else (first, second)  # an answer of known time is the newer one
+    last_e4 = next((r.last_price_e4 for r in prices if r.last_price_e4 is not None), None)
     declared = first.grid_declared or second.grid_declared
     fees = told_once(first.own_fees + second.own_fees), told_once(first.event_fees + second.event_fees)
-    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4, *fees)
+    return MarketRecord(
+        spec, a or b, declared, max(expirations, default=None), last_e4, *fees,
+        told=first.told + second.told, is_foresight=_is_foresight(first, second), heard_ns=heard_ns,
+    )  # fmt: skip
+
+
+def _is_foresight(first: MarketRecord, second: MarketRecord) -> bool:
+    """True where the specification of two sources was told before the outcome: an answer changes no times."""
+    before = bool(second.told) and first.settlement is None and second.settlement is not None
+    return first.is_foresight or (before and first.spec.close_ns is not None)
+
+
+def _heard_ns(first: MarketRecord, second: MarketRecord) -> int | None:
+    """Time at which answers first told the outcome that holds after a merge; None where none told it."""
+    a, b = first.settlement, second.settlement
+    if a is None or b is None or a.value_e4 != b.value_e4:
+        return (second if b is not None else first).heard_ns
+    return min((ns for ns in (first.heard_ns, second.heard_ns) if ns is not None), default=None)

@@ -5,12 +5,14 @@ Unit   an ending of the name (``_ns``, ``_us``, ``_ms``, ``_s``) or the text of 
        four ranges do not meet.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from kalshi_platform.data.market_data.clock import EXCHANGE
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND, parse_qty, parse_rfc3339
 
@@ -47,16 +49,16 @@ def moment_ns(value: Any, name: str) -> int:
     if isinstance(value, str) and not _is_number(value):
         return _of_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise DataError(f"{name} = {value!r}; expected a number or an RFC 3339 time")
-    number = float(value)
+        raise DataError(f"{name} = {shown_value(value)}; expected a number or an RFC 3339 time")
+    number = _size_of(value)
     unit = unit_of_name(name)
     looks = unit_of_size(number)
     if looks is None:
-        raise DataError(f"{name} = {value!r} is no time between 2021 and 2100 in any unit")
+        raise DataError(f"{name} = {shown_value(value)} is no time between 2021 and 2100 in any unit")
     if unit is not None and unit != looks:
         raise DataError(
-            f"{name} = {value!r} looks like {UNIT_WORDS[looks]}, but its name says {UNIT_WORDS[unit]}; "
-            f"name it {name.removesuffix('_' + unit)}_{looks}"
+            f"{name} = {shown_value(value)} looks like {UNIT_WORDS[looks]}, but its name says "
+            f"{UNIT_WORDS[unit]}; name it {name.removesuffix('_' + unit)}_{looks}"
         )
     if isinstance(value, int):
         return value * UNITS_NS[looks]
@@ -76,7 +78,7 @@ def received(record: Mapping[str, Any]) -> tuple[int, str] | None:
             time_ns = moment_ns(value, name)
             if isinstance(value, str) and not _is_number(value):
                 return time_ns, "text"
-            return time_ns, UNIT_WORDS[unit_of_size(float(value)) or "ns"]
+            return time_ns, UNIT_WORDS[unit_of_size(_size_of(value)) or "ns"]
     return None
 
 
@@ -90,14 +92,25 @@ def utc_ns(text: str) -> int:
 
 def zone_hint(text: str) -> str | None:
     """Sentence about a time whose only fault is that it lacks a zone; None for any other text."""
-    return f"time {text!r} has no zone" if _NO_ZONE.fullmatch(text) else None
+    return f"time {shown_value(text)} has no zone" if _NO_ZONE.fullmatch(text) else None
 
 
 def _of_text(text: str) -> int:
     """Time of RFC 3339 text."""
     if hint := zone_hint(text):
         raise DataError(f"{hint}; where it is UTC, write Z behind it")
-    return parse_rfc3339(text)
+    time_ns = parse_rfc3339(text)
+    if not EXCHANGE.holds(time_ns):
+        raise DataError(f"time {shown_value(text)} cannot be: {EXCHANGE.words}")
+    return time_ns
+
+
+def _size_of(number: int | float | str | Decimal) -> float:
+    """Size of a number, to find its unit; infinite where no float is as large."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _scaled_ns(text: str, unit: str) -> int:

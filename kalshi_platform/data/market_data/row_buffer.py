@@ -45,6 +45,11 @@ class RowBuffer:
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
 
+    @property
+    def last_ns(self) -> int:
+        """Receive time of the last row; 0 where none is held."""
+        return self._cells[-_WIDTH] if self._cells else 0
+
     def add(
         self, recv_ns: int, exch_ns: int, sid: int, seq: int,
         kind: int, side: int, price_e4: int, qty_e2: int, flags: int, line: int,
@@ -133,5 +138,12 @@ class RowBuffer:
     def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""
         table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
-        rows = MarketRows(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
+        if len(table) == 1:  # a live message: its own numbers are columns already where they are wide
+            cells = table[0]
+            rows = MarketRows(
+                cells[0:1], cells[1:2], cells[2:3].astype("i4"), cells[3:4], cells[4:5].astype("u1"),
+                cells[5:6].astype("u1"), cells[6:7].astype("i4"), cells[7:8], cells[8:9].astype("u1"),
+            )  # fmt: skip
+        else:
+            rows = MarketRows(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
         return rows, table[:, -1].copy()

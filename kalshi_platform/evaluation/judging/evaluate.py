@@ -236,7 +236,7 @@ class PlayStage:
         for seed in seeds:
             table = self.schedule(env_config.n_slots, seed)
             n_envs = min(self.config.n_envs, table.number.size)
-            env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs)
+            env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs, seed=seed)
             with torch_threads(self.config.torch_threads):
                 rollouts.append(
                     run_policy(
@@ -257,6 +257,8 @@ class PlayStage:
     ) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""
         styled = env.replace(order_style=baseline.order_style or env.order_style)
+        if not baseline.is_random:
+            styled = styled.replace(hold="keep")  # a rule says HOLD where it leaves its order alone
         if baseline.improve_ticks is not None:
             styled = styled.replace(improve_ticks=baseline.improve_ticks)
         seeds = iter(self.config.seeds)

@@ -115,6 +115,8 @@ class Subject(Config):
     doubts: dict[str, int] = Field(
         default={}, description="counters of the dataset that bear on results: docs/formats.md explains each"
     )
+    worlds: tuple[str, ...] = Field(default=(), description="worlds of the dataset's simulated markets")
+    recorded: str = Field("", description="certified coverage of the dataset's recordings, in words")
 
     @property
     def doubts_words(self) -> str:
@@ -215,6 +217,7 @@ class Evaluation(Config):
         """Figures that decide what the result is worth."""
         return worth_figures(
             {s.label: s.n_blocks for s in self.policy.by_provenance},
+            self.subject.worlds,
             self.policy.mean_return,
             {c.baseline: c.difference for c in self.comparisons},
             self.rules,

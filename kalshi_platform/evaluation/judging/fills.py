@@ -31,6 +31,9 @@ FILL_DTYPE: Final = np.dtype(
         ("fees_e6", "i8"),
         ("position_e2", "i8"),  # signed, after them
         ("n_fills", "i4"),
+        ("n_queued", "i4"),  # 1: the first fill of a resting order whose queue was known
+        ("ahead_e2", "i8"),  # of such a fill: the size displayed ahead when the order came to rest
+        ("passed_ahead_e2", "i8"),  # and what of it traded before
         ("action", "u1"),  # of domain/actions.py, MIXED or VALUED_AT_END
     ],
     align=True,
@@ -58,6 +61,9 @@ class FillViews(NamedTuple):
     turnover_e6: np.ndarray
     fees_e6: np.ndarray
     n_fills: np.ndarray
+    n_queued: np.ndarray
+    ahead_e2: np.ndarray
+    passed_ahead_e2: np.ndarray
     market: np.ndarray
     shift_ns: np.ndarray
     arrival_ns: np.ndarray  # environment time at which the last order sent reached the book
@@ -78,6 +84,9 @@ class FillBook(NamedTuple):
     value_e6: np.ndarray
     fees_e6: np.ndarray
     n_fills: np.ndarray
+    n_queued: np.ndarray
+    ahead_e2: np.ndarray
+    passed_ahead_e2: np.ndarray
     resting: np.ndarray  # action of the order that rests; HOLD = none
     price_e4: np.ndarray  # its price, YES scale
     from_ns: np.ndarray  # when it was first met
@@ -109,7 +118,8 @@ def action_of(before_e2: int, after_e2: int, traded_e2: int) -> int:
 @kernel
 def _write_fill(
     book: FillBook, n: int, s: int, episode: int, market: int, at_ns: int, action: int, traded_e2: int,
-    value_e6: int, fees_e6: int, n_fills: int, position_e2: int,
+    value_e6: int, fees_e6: int, n_fills: int, n_queued: int, ahead_e2: int, passed_ahead_e2: int,
+    position_e2: int,
 ) -> None:  # fmt: skip
     """Write what slot (n, s) filled since the last look; the figures are sums since the episode began."""
     fill = book.fills[book.n[0]]
@@ -123,6 +133,9 @@ def _write_fill(
     fill.value_e6 = value_e6 - book.value_e6[n, s]
     fill.fees_e6 = fees_e6 - book.fees_e6[n, s]
     fill.n_fills = n_fills - book.n_fills[n, s]
+    fill.n_queued = n_queued - book.n_queued[n, s]
+    fill.ahead_e2 = ahead_e2 - book.ahead_e2[n, s]
+    fill.passed_ahead_e2 = passed_ahead_e2 - book.passed_ahead_e2[n, s]
     fill.position_e2 = position_e2
 
 
@@ -153,13 +166,17 @@ def _look_at_slot(book: FillBook, views: FillViews, n: int, s: int, row: int) ->
         action = action_of(before, after, views.traded_e2[n, s] - book.traded_e2[n, s])
         _write_fill(
             book, n, s, episode, market, at_ns, action, views.traded_e2[n, s], views.turnover_e6[n, s],
-            views.fees_e6[n, s], views.n_fills[n, s], after,
+            views.fees_e6[n, s], views.n_fills[n, s], views.n_queued[n, s], views.ahead_e2[n, s],
+            views.passed_ahead_e2[n, s], after,
         )  # fmt: skip
         book.position_e2[n, s] = after
         book.traded_e2[n, s] = views.traded_e2[n, s]
         book.value_e6[n, s] = views.turnover_e6[n, s]
         book.fees_e6[n, s] = views.fees_e6[n, s]
         book.n_fills[n, s] = views.n_fills[n, s]
+        book.n_queued[n, s] = views.n_queued[n, s]
+        book.ahead_e2[n, s] = views.ahead_e2[n, s]
+        book.passed_ahead_e2[n, s] = views.passed_ahead_e2[n, s]
     action = views.order_action[n, s] if views.order_state[n, s] == RESTING else HOLD
     price = views.order_price_e4[n, s]
     if book.resting[n, s] != HOLD and (action != book.resting[n, s] or price != book.price_e4[n, s]):
@@ -197,7 +214,8 @@ def end_fills(book: FillBook, ended: Ended, n: int, episode: int) -> None:
                 after = book.position_e2[n, s] + (traded if ups else -traded)
             _write_fill(
                 book, n, s, episode, ended.market[i], at_ns, action, ended.traded_e2[i],
-                ended.turnover_e6[i], ended.fees_e6[i], ended.n_fills[i], after,
+                ended.turnover_e6[i], ended.fees_e6[i], ended.n_fills[i], ended.n_queued[i],
+                ended.ahead_e2[i], ended.passed_ahead_e2[i], after,
             )  # fmt: skip
         if book.resting[n, s] != HOLD:
             _end_order(book, n, s, episode, ended.market[i], at_ns)
@@ -206,6 +224,9 @@ def end_fills(book: FillBook, ended: Ended, n: int, episode: int) -> None:
     book.value_e6[n] = 0
     book.fees_e6[n] = 0
     book.n_fills[n] = 0
+    book.n_queued[n] = 0
+    book.ahead_e2[n] = 0
+    book.passed_ahead_e2[n] = 0
 
 
 class FillLog:

@@ -1,6 +1,5 @@
 """The guard of the test split: it opens on purpose only, and every opening is written down first."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from kalshi_platform.data.dataset.manifest import Asked
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import DataError, LimitError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.storage.whole_file import append_line
 
@@ -28,7 +27,7 @@ def openings(log_folder: Path) -> tuple[str, ...]:
 
 def _moment(line: str) -> str:
     try:
-        return str(json.loads(line)["at"])
+        return str(json_value(line)["at"])
     except (ValueError, KeyError, TypeError):
         return ""
 

@@ -4,7 +4,6 @@ Owns   report.html, report.json (written atomically) and the view for the termin
 Not    any figure: all of them lie in the Evaluation.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
@@ -87,7 +87,7 @@ def write_report(
 
 def read_report(path: Path) -> Evaluation:
     """Evaluation in the report.json at ``path``."""
-    return Evaluation.parse(json.loads(Path(path).read_text()))
+    return Evaluation.parse(json_value(Path(path).read_text()))
 
 
 def render_html(
@@ -336,6 +336,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         data,
         evaluation.coverage.words if evaluation.coverage else "",
         subject.doubts_words,
+        subject.recorded,
         subject.lineage,
     ]
     said = (Text(fact) for fact in facts if fact)

@@ -24,7 +24,7 @@ from kalshi_platform.models.rules.filtered import Filtered
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.execution import IDLE
+from kalshi_platform.simulation.replay.execution import CANCEL, IDLE
 from kalshi_platform.simulation.replay.infos import closes_ns_of, numbered
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.rollout.policy import Policy
@@ -252,7 +252,8 @@ def _ordered(env: ReplayVectorEnv) -> np.ndarray:
     """Action (N, S) i1 of the order of each slot that is in flight, else in the book; HOLD where none is."""
     slots = env.slots
     resting = np.where(slots["order_state"] != IDLE, slots["order_action"], HOLD)
-    return np.where(slots["sent_action"] != HOLD, slots["sent_action"], resting).astype(np.int8)
+    is_sent = (slots["sent_action"] != HOLD) & (slots["sent_action"] != CANCEL)
+    return np.where(is_sent, slots["sent_action"], resting).astype(np.int8)
 
 
 def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfig) -> watch.Places:
@@ -260,8 +261,8 @@ def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfi
     closes = closes_ns_of(env.bank.markets)
     start, stop = int(segments["first_ns"].min()), int(segments["last_ns"].max())
     return watch.Places(
-        segment_start=np.ascontiguousarray(segments["start"]),
-        segment_market=np.ascontiguousarray(segments["market"]),
+        segment_start=segments["start"].copy(),  # else kernels compile again where there is one segment
+        segment_market=segments["market"].copy(),
         market_event=market_event,
         market_close_ns=np.array([watch.NO_CLOSE if c is None else c for c in closes], np.int64),
         recv_ns=np.asarray(rows["recv_ns"]),

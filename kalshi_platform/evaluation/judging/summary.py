@@ -84,6 +84,9 @@ class Trading(Config):
     n_orders: int
     n_fills: int
     n_reached_fills: int = 0  # of resting orders that the opposite best reached without a print
+    n_queued: int = Field(0, description="resting orders that filled and whose queue was known")
+    ahead_e2: int = Field(0, description="sum over them of the size displayed ahead when they came to rest")
+    passed_ahead_e2: int = Field(0, description="sum of what of it traded before their first fill")
     fill_rate: float | None
     trade_rate: float
     turnover_e6: int
@@ -299,6 +302,9 @@ def _trading(sample: Sample) -> Trading:
         n_orders=orders,
         n_fills=int(r.n_fills.sum()),
         n_reached_fills=int(r.n_reached_fills.sum()),
+        n_queued=int(r.n_queued.sum()),
+        ahead_e2=int(r.ahead_e2.sum()),
+        passed_ahead_e2=int(r.passed_ahead_e2.sum()),
         # A share of the orders' full size. A sale may ask for less than that, so this is a lower bound.
         fill_rate=traded / (orders * sample.config.order_qty_e2) if orders else None,
         trade_rate=acted / max(decisions - idle, 1),

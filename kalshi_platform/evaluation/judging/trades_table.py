@@ -29,6 +29,7 @@ def trades_of(sample: Sample) -> pa.Table:
     value, size = fills["value_e6"], fills["contracts_e2"]
     price = (2 * value + size) // np.maximum(2 * size, 1)
     unpriced = (size == 0) | (fills["action"] == MIXED)
+    unqueued = fills["n_queued"] == 0
     style = ["taker" if deed == "valued" else sample.config.order_style for deed in DEEDS]
     return pa.table(
         {
@@ -45,5 +46,7 @@ def trades_of(sample: Sample) -> pa.Table:
             "fees_e6": fills["fees_e6"],
             "n_fills": fills["n_fills"],
             "position_e2": fills["position_e2"],
+            "ahead_e2": pa.array(fills["ahead_e2"], pa.int64(), mask=unqueued),
+            "passed_ahead_e2": pa.array(fills["passed_ahead_e2"], pa.int64(), mask=unqueued),
         }
     )

@@ -65,6 +65,9 @@ class Ended(NamedTuple):
     traded_e2: np.ndarray
     turnover_e6: np.ndarray
     n_fills: np.ndarray  # (k,) i4
+    n_queued: np.ndarray  # (k,) i4
+    ahead_e2: np.ndarray  # (k,) i8
+    passed_ahead_e2: np.ndarray  # (k,) i8
     settled: np.ndarray  # (k,) u1
     action: np.ndarray  # (k,) i1: the last order that was sent, resting or in flight before the end
 

@@ -6,7 +6,6 @@ Units  returns are fractions of the episode's capital, an event the mean of its 
        events.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.checkup_habits import collapse_of
 from kalshi_platform.evaluation.judging.summary import PolicyResult
@@ -89,6 +89,6 @@ def read_validation(checkpoint: Path) -> Validation | None:
     if not path.is_file():
         return None
     try:
-        return Validation.parse(json.loads(path.read_text()))
+        return Validation.parse(json_value(path.read_text()))
     except ValueError as err:
         raise DataError(f"{path} is not JSON ({err}); the checkpoint is damaged, take another") from None

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.worlds import worlds_words
 from kalshi_platform.evaluation.pages.formats import percent
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
@@ -20,16 +21,13 @@ from kalshi_platform.models.registry.evidence import Estimate, Performance, Rule
 SIMULATED: Final = "simulated"
 #: First words on a policy that earns nothing and loses nothing.
 _IDLE: Final = "Does not trade: not one order was filled. "
-_MADE: Final = (
-    "a result on what the simulator made (its world planted_imbalance displays a mispricing of about 5 c) "
-    "says nothing about a market"
-)
 
 
 class WorthFigures(Config):
     """Figures that decide what a result is worth."""
 
     blocks: dict[str, int] = Field(description="provenance -> independent blocks judged; empty = not known")
+    worlds: tuple[str, ...] = Field((), description="worlds of the simulated ones; empty = not known")
     n_blocks: int = Field(description="independent blocks judged in all")
     earned: Estimate = Field(description="mean return a block")
     rule: str | None = Field(description="best rule on training events, in words; None where none was chosen")
@@ -44,6 +42,7 @@ class WorthFigures(Config):
 
 def worth_figures(
     by_provenance: Mapping[str, int],
+    worlds: tuple[str, ...],
     earned: Interval,
     comparisons: Mapping[str, Interval],
     rules: RuleChoice | None,
@@ -53,14 +52,15 @@ def worth_figures(
 ) -> WorthFigures:
     """Figures of a policy out of its evaluation.
 
-    ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline;
-    ``n_taught``: judged events that taught the policy, or may have; ``of_another``: another
-    dataset taught it; ``idle``: it filled no order.
+    ``by_provenance``: independent blocks by provenance; ``worlds``: of the simulated ones;
+    ``comparisons``: paired difference to each baseline; ``n_taught``: judged events that taught the policy,
+    or may have; ``of_another``: another dataset taught it; ``idle``: it filled no order.
     """
     best = rules.best if rules else None
     gap = comparisons.get(best.name) if best else None
     return WorthFigures(
         blocks=dict(by_provenance),
+        worlds=worlds,
         n_blocks=earned.n_clusters,
         earned=_estimate(earned),
         rule=best.words if best else None,
@@ -72,7 +72,9 @@ def worth_figures(
     )
 
 
-def claims_figures(found: Performance, by_provenance: Mapping[str, int]) -> WorthFigures:
+def claims_figures(
+    found: Performance, by_provenance: Mapping[str, int], worlds: tuple[str, ...]
+) -> WorthFigures:
     """Figures of a registered model out of its record; ``by_provenance``: blocks judged, empty = unknown.
 
     A record of an earlier version does not tell its blocks: it decides nothing.
@@ -80,6 +82,7 @@ def claims_figures(found: Performance, by_provenance: Mapping[str, int]) -> Wort
     best = found.rules.best if found.rules else None
     return WorthFigures(
         blocks=dict(by_provenance),
+        worlds=worlds,
         n_blocks=found.n_blocks or 0,
         earned=found.mean_return,
         rule=best.words if best else None,
@@ -120,11 +123,15 @@ def _source(figures: WorthFigures) -> str:
     if not counts:
         return "Source of the data not known: take them for simulated."
     if set(counts) == {SIMULATED}:
-        return f"Simulated: {_MADE}."
+        return f"Simulated: {_made(figures)}."
     each = ", ".join(f"{name.replace('_', '-')} {n:,}" for name, n in sorted(counts.items()))
     if SIMULATED in counts:
-        return f"Simulated and recorded mixed (blocks: {each}): {_MADE}."
+        return f"Simulated and recorded mixed (blocks: {each}): {_made(figures)}."
     return f"Recorded data (blocks: {each})."
+
+
+def _made(figures: WorthFigures) -> str:
+    return f"a result in {worlds_words(figures.worlds)} says nothing about a market"
 
 
 def _against_rule(figures: WorthFigures) -> str:

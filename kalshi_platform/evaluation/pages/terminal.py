@@ -5,6 +5,7 @@ Owns   ``show`` and ``output`` for results; ``tell`` for the lines of the work, 
        10 s, later every minute. Details come with --verbose (``cli/options.py``).
 """
 
+import errno
 import logging
 import sys
 import time
@@ -93,8 +94,12 @@ class Terminal(Teller):
         self._last_s = self._clock_s()
 
     def _put(self, line: str) -> None:
-        self.settle()
-        Console(stderr=True).print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        try:
+            self.settle()
+            Console(stderr=True).print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        except OSError as err:
+            if err.errno != errno.EIO:  # a terminal that went away: the work and its end go on without it
+                raise
 
     def _rewrite(self, line: str) -> bool:
         """Put ``line`` in place of the passing line; False without a terminal, or with --verbose."""

@@ -107,6 +107,7 @@ def gather_evidence(
         why_not=why_not,
         judged_at=now(),
         judged_on=found.judged_on if found else None,
+        worlds=dataset.manifest.worlds if found else (),
         real_return=found.real_return if found else None,
     )
 

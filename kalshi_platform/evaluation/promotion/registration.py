@@ -6,7 +6,6 @@ Not        promotion: evidence.py measures every claim again before anybody reli
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ import numpy as np
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
@@ -89,6 +89,7 @@ def register_run(
         created_at=now(),
         source_run=str(Path(run).resolve()),
         trained_on=_taught_on(dataset_uri, taught_by),
+        worlds=dataset.manifest.worlds,
     )
     env = judged_environment(record)
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
@@ -137,7 +138,7 @@ def _read_run(run: Path) -> dict[str, Any]:
     if path is None:
         raise DataError(f"{run} has no {RUN_FILE} in it or above it: name the folder that `train` wrote")
     try:
-        values = json.loads(path.read_text())
+        values = json_value(path.read_text())
     except ValueError as err:
         raise DataError(f"{path} is not JSON ({err}): restore it from the run that made it") from None
     if not isinstance(values, dict) or (missing := [key for key in _KEYS if key not in values]):

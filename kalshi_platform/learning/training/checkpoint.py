@@ -10,10 +10,8 @@ Invariant  manifest.json names every other file with its digest and is written l
            everything in it has reached the disk.
 """
 
-import json
 import logging
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +20,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import DataError, StorageError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
 from kalshi_platform.storage.sealed import seal, verify
@@ -115,15 +114,29 @@ def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
     for name in (_OPTIMIZER, _STATE, _ARRAYS):
         if not (folder / name).exists():
             raise DataError(f"{folder / name} is missing: {folder} holds a policy and no run to continue")
-    values = json.loads((folder / _STATE).read_text())
+    values = _values(folder / _STATE)
     try:
-        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as err:
+    except (
+        Exception
+    ) as err:  # numpy and zipfile raise a dozen kinds for a damaged file; all mean the same here
+        told = f"{type(err).__name__}: {bounded_message(str(err), 200)}"
         raise DataError(
-            f"{folder / _ARRAYS} holds no plain arrays ({err}); take another checkpoint"
+            f"{folder / _ARRAYS} holds no plain arrays ({told}); take another checkpoint"
         ) from None
     return policy, TrainingState(read_tensors(folder / _OPTIMIZER), values, arrays)
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Content of state.json; DataError where it is no JSON object."""
+    try:
+        found = json_value(path.read_bytes())
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON ({err}); take another checkpoint") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path} holds no JSON object; take another checkpoint")
+    return found
 
 
 def newest_sound(run: Path) -> Path:

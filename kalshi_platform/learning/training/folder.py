@@ -15,14 +15,15 @@ Invariant  one process writes a folder at a time (``storage/locks.py``): an acto
            lost may live a while.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.metrics import require_whole
 from kalshi_platform.storage.sealed import MANIFEST
 from kalshi_platform.storage.whole_file import write_whole
 
@@ -88,6 +89,7 @@ def require_claimable(
             f"{out} has made {done * config.batch_size:,} steps already, {config.total_env_steps:,} are "
             "asked for: leave out --steps, or ask for more"
         )
+    require_whole(out, done)
 
 
 def sections(**of_run: Any) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a run's folder; DataError where it is missing or damaged."""
     remedy = "restore it, or start the run in another --out"
     try:
-        found = json.loads(path.read_text())
+        found = json_value(path.read_text())
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: {remedy}") from None
     except ValueError as err:

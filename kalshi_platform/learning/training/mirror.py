@@ -9,8 +9,8 @@ Writer     one process at a time: ``owner.json`` names it. A process that Ray ha
 Invariant  ``pull`` brings the whole run as it was after one of its iterations, whenever the machine was lost.
 """
 
-import json
 import os
+import re
 import socket
 import uuid
 from hashlib import sha256
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS, LATEST, new_checkpoint, point
 from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.training.folder import CONFIG
@@ -32,6 +32,8 @@ OWNER_FILE: Final = "owner.json"
 #: Lines of metrics in one object; a push writes the last object again, so its cost does not grow with a run.
 LINES_A_BLOCK: Final = 256
 _LOOSE: Final = (CONFIG, "run.json", "env.json")
+_EARLIER: Final = (METRICS, "trial.json")  # that copies of earlier releases name as well
+_CHECKPOINT: Final = re.compile(r"(best-)?\d+")
 
 
 class Mirror:
@@ -134,10 +136,7 @@ class Mirror:
         if not self._storage.exists(MIRROR_FILE):
             return {}
         record = _mapping(bytes(self._storage.read_bytes(MIRROR_FILE)))
-        kinds = {"links": dict, "files": list, "metrics_blocks": int, "checkpoints": dict}
-        if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()) or not (
-            set(record["links"].values()) <= record["checkpoints"].keys()
-        ):
+        if not _is_record(record):
             raise DataError(
                 f"{self._storage.address(MIRROR_FILE)} is no record of a run's copy: restore it, or delete "
                 f"{self.uri} and the run is trained again"
@@ -177,10 +176,29 @@ class Mirror:
                 (folder / Path(file.path).name).write_bytes(bytes(self._storage.read_bytes(file.path)))
 
 
+def _is_record(record: dict[str, Any]) -> bool:
+    """True where ``record`` names what a copy of a run holds, and nothing outside a run's folder.
+
+    A bucket may be written by others: a name of theirs becomes a file or a link on this machine.
+    """
+    kinds = {"links": dict, "files": list, "metrics_blocks": int, "checkpoints": dict}
+    if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
+        return False
+    links, checkpoints = record["links"], record["checkpoints"]
+    return (
+        LATEST in links
+        and links.keys() <= {LATEST, BEST}
+        and all(isinstance(name, str) and name in checkpoints for name in links.values())
+        and all(_CHECKPOINT.fullmatch(name) and isinstance(seal, str) for name, seal in checkpoints.items())
+        and all(name in (*_LOOSE, *_EARLIER) for name in record["files"])
+        and record["metrics_blocks"] >= 0
+    )
+
+
 def _mapping(data: bytes) -> dict[str, Any]:
     """Content of a JSON object; empty where the bytes are none."""
     try:
-        found = json.loads(data)
+        found = json_value(data)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -39,8 +39,9 @@ class Progress(NamedTuple):
             f"{self.iteration}/{self.iterations}",
             f"{self.env_steps:,} steps",
             f"{self.overall_steps_per_s:,.0f} steps/s",
-            f"{left} left",
         ]
+        if self.iteration > 1:  # the first one holds the start: kernels are compiled, networks are made
+            shown.append(f"{left} left")
         if self.episode_return is not None:
             shown.append(f"reward {self.episode_return:+.2f} an episode (scaled)")
         if self.score is not None and self.best_score is not None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kalshi_platform.data.dataset.manifest import Split, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, features_of
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
@@ -101,9 +102,15 @@ def stored_settings(out: Path) -> RunSettings:
     now = _settings(out / CONFIG, {**began.model_dump(mode="json"), "train": read_object(out / CONFIG)})
     was, found = sections(train=began.train), sections(train=now.train)
     fixed = [name for name in found if name.removeprefix("train.") not in MAY_CHANGE | MAY_MUTATE]
-    if changed := [f"{name} {found[name]!r} and {was[name]!r}" for name in fixed if found[name] != was[name]]:
+    changed = [
+        f"{name} {shown_value(found[name])} and {shown_value(was[name])}"
+        for name in fixed
+        if found[name] != was[name]
+    ]
+    if changed:
+        shown = bounded_message(", ".join(changed), 200)
         raise DataError(
-            f"{out / CONFIG} and {out / RUN_FILE} tell different settings ({', '.join(changed)}): one of "
+            f"{out / CONFIG} and {out / RUN_FILE} tell different settings ({shown}): one of "
             "them was changed after the run wrote it; restore it, or start the run in another --out"
         )
     return now

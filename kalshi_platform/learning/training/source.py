@@ -122,5 +122,5 @@ class TrainingSource:
     def vector_env(self, n_envs: int, seed: int, worker: int = 0) -> tuple[ReplayVectorEnv, RandomEpisodes]:
         """``n_envs`` training environments and the source of their episodes."""
         episodes = RandomEpisodes(self.bank, self.episodes, self.curriculum, seed, worker)
-        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs)
+        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs, seed=seed * 4_096 + worker)
         return env, episodes

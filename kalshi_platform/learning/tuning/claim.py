@@ -8,7 +8,6 @@ Identity   everything that decides which trials there are and what they compute:
 Driver     one at a time: a lease in a storage (``storage/lease.py``), a lock in a folder of this machine.
 """
 
-import json
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.same_program import program_facts
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS
@@ -79,7 +78,7 @@ def take_claim(place: Storage, plan: Mapping[str, Any], *, resume: bool, option:
 
     ``option`` is the one that names the place, for the refusals.
     """
-    asked = json.loads(json_text(plan))
+    asked = json_value(json_text(plan))
     found = _claim_in(place)
     if found is None:
         if resume:
@@ -172,7 +171,7 @@ def _claim_in(place: Storage) -> dict[str, Any] | None:
     if not place.exists(PLAN_FILE):
         return None
     try:
-        found = json.loads(bytes(place.read_bytes(PLAN_FILE)))
+        found = json_value(bytes(place.read_bytes(PLAN_FILE)))
     except ValueError:
         found = None
     if not isinstance(found, dict) or not found:

@@ -6,13 +6,13 @@ Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, w
        one in a bucket, in the sweep's storage.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.saying import Say, detail, note
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
@@ -102,7 +102,7 @@ def _require_of_winner(run: Path, store: SweepStore) -> None:
 def _judged_subject(path: Path) -> str:
     """Checkpoint that a report judges; "" where there is none, or a damaged one that its reader names."""
     try:
-        return str(json.loads(path.read_text())["subject"]["checkpoint"])
+        return str(json_value(path.read_text())["subject"]["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -136,7 +136,7 @@ def _judge(
 
 def _subject(record: SweepRecord, run: Path) -> Subject:
     try:
-        level = str(json.loads((run / "run.json").read_text())["settings"]["train"]["level"])
+        level = str(json_value((run / "run.json").read_text())["settings"]["train"]["level"])
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(
             f"{run}/run.json cannot be read: restore it from the run's copy in the storage"
@@ -147,4 +147,5 @@ def _subject(record: SweepRecord, run: Path) -> Subject:
         dataset_digest=record.dataset_digest,
         feature_digest=record.feature_digest,
         level=level,
+        worlds=Dataset.open(record.dataset).manifest.worlds,
     )

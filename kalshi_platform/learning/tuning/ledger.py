@@ -5,7 +5,6 @@ Invariant  a trial with a final record never runs again; one without goes on fro
            in the sweep's storage before anything else happens.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from ray.exceptions import (
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import ContractError, DataError, PlatformError, StorageError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.saying import Say, detail, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
@@ -259,7 +259,7 @@ def read_trial(run: Path, named: str = "") -> TrialRecord | None:
     if not path.is_file():
         return None
     try:
-        return TrialRecord.parse(json.loads(path.read_text()))
+        return TrialRecord.parse(json_value(path.read_text()))
     except ValueError as err:
         raise DataError(
             f"{path} is not JSON ({err}): delete {named or path} to run the trial to its end again"

@@ -6,7 +6,6 @@ Invariant  a run that failed, was never validated or is damaged in part is still
            what could not be read. A folder that is neither a run nor a sweep is refused.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.evaluation.judging.validation import Validation, read_validation
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.tuning.sweep_record import (
@@ -166,7 +165,7 @@ def storage_of_copy(folder: Path) -> str:
     """Address of the storage of which ``folder`` is a machine's copy; "" where it is none."""
     path = Path(folder) / CACHE_FILE
     try:
-        return str(json.loads(path.read_text())["storage"])
+        return str(json_value(path.read_text())["storage"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -285,7 +284,7 @@ def _run_record(folder: Path, problems: list[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text())
+        found = json_value(path.read_text())
     except ValueError as err:
         problems.append(f"{path} is not JSON ({err}): its settings are not shown")
         return {}

@@ -4,7 +4,6 @@ Owns   compare.html and compare.json (written atomically) and the view for the t
 Not    any figure: all of them lie in the RunComparison.
 """
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
@@ -137,7 +137,7 @@ def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
 
 def read_page(path: Path) -> RunComparison:
     """Comparison in the compare.json at ``path``."""
-    return RunComparison.parse(json.loads(Path(path).read_text()))
+    return RunComparison.parse(json_value(Path(path).read_text()))
 
 
 def render_html(comparison: RunComparison, out: Path) -> str:

@@ -3,12 +3,12 @@
 Owns   the content of winner/registered.json, which the page and the summary read; registering.py writes it.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
 from kalshi_platform.models.registry.flaws import Flaw
 
@@ -32,7 +32,7 @@ class Registered(Config):
 def read_registered(judged: Path) -> Registered | None:
     """Record in a sweep's folder ``winner``; None where it registered nothing."""
     try:
-        return Registered.parse(json.loads((judged / REGISTERED_FILE).read_text()))
+        return Registered.parse(json_value((judged / REGISTERED_FILE).read_text()))
     except FileNotFoundError:
         return None
     except ValueError as err:

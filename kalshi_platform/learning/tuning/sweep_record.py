@@ -5,12 +5,12 @@ Folder   <sweep>/sweep.json, trials/<id>/ (a training run each, see learning/tra
          winner)
 """
 
-import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 
 SWEEP_FILE: Final = "sweep.json"
 TRIAL_FILE: Final = "trial.json"
@@ -72,7 +72,7 @@ def read_sweep(folder: Path) -> SweepRecord:
     """Record in ``folder``; DataError where there is none or it is damaged."""
     path = Path(folder) / SWEEP_FILE
     try:
-        return SweepRecord.parse(json.loads(path.read_text()))
+        return SweepRecord.parse(json_value(path.read_text()))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: {folder} is not the folder of a sweep") from None
     except ValueError as err:

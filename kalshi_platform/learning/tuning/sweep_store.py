@@ -7,7 +7,6 @@ Invariant  whatever the driver wrote is in the storage before the next step begi
            machine goes on from there; a cache belongs to one claim (``claim.py``) and is refused by another.
 """
 
-import json
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.domain.places import HOME_VARIABLE, home
 from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, SWEEP_FILE, TRIAL_FILE
@@ -148,7 +147,7 @@ def require_reached(folder: Path, claim: str) -> None:
     ContractError names the machine: what it trains would never reach the driver.
     """
     try:
-        token = json.loads((folder / PLAN_FILE).read_text())["claim"]["token"]
+        token = json_value((folder / PLAN_FILE).read_text())["claim"]["token"]
     except (OSError, ValueError, KeyError, TypeError):
         token = None
     if token != claim:
@@ -177,7 +176,7 @@ def enter_cache(out: Path, uri: str, claim: str) -> None:
         found = _read(path)
     except OSError as err:
         raise _no_cache(out, err) from None
-    if found != json.loads(mark):
+    if found != json_value(mark):
         whose = f"{found.get('storage')}, begun as {found.get('claim')}" if found else f"{path} is damaged"
         raise ContractError(
             f"{out} is the cache of another sweep ({whose}): delete it on this machine, name another --out, "
@@ -217,7 +216,7 @@ def _no_cache(out: Path, err: OSError) -> ContractError:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(json_value(path.read_text()))
     except (ValueError, TypeError):
         return {}
 

@@ -7,7 +7,6 @@ State      lies in the run's folder (where the sweep has a storage: in its mirro
 """
 
 import gc
-import json
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from ray import tune
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.learning.training.checkpoint import (
     BEST,
     LATEST,
@@ -207,7 +206,7 @@ def _take_over(run: Path, trial: str) -> None:
     if given is None:
         return
     with given.as_directory() as folder:
-        origin = json.loads((Path(folder) / _ORIGIN).read_text())
+        origin = json_value((Path(folder) / _ORIGIN).read_text())
         if origin["trial"] == trial:
             return  # its own: the run's folder has it, and perhaps a newer one
         foreign = Path(folder) / origin["checkpoint"]

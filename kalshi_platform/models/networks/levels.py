@@ -5,7 +5,7 @@ Owns  widths, heads, layers, the history window and the latency budget of every 
 Not   the features a level sees: they are the environment's and lie in ``networks.spec.PolicySpec``.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -13,19 +13,30 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.mistyped import refused_choice
 
+#: Bounds of what a file may ask for: a network of any size would take the machine's memory when it is read.
+_WIDEST: Final = 4_096
+_MOST_LAYERS: Final = 32
+_LONGEST_WINDOW: Final = 100_000
+
 
 class Level(Config):
     """Sizes of one network; ``window`` 0 means that the network reads no history."""
 
     name: str = Field(description="what --level calls it")
-    hidden_sizes: tuple[int, ...] = Field(
-        min_length=1, description="layers of the slot encoder; the last is the width"
+    hidden_sizes: tuple[Annotated[int, Field(ge=1, le=_WIDEST)], ...] = Field(
+        min_length=1, max_length=_MOST_LAYERS, description="layers of the slot encoder; the last is the width"
     )
-    lstm_hidden: int = Field(ge=0, description="width of the temporal encoder; 0 = none")
-    window: int = Field(ge=0, description="rows of history a slot, W")
-    attention_heads: int = Field(ge=1, description="heads of the attention over slots; divides the width")
-    attention_layers: int = Field(ge=0, description="layers of attention over slots; 0 = each slot alone")
-    n_regimes: int = Field(0, ge=0, description="regimes a slot is assigned to, R; 0 = no regime head")
+    lstm_hidden: int = Field(ge=0, le=_WIDEST, description="width of the temporal encoder; 0 = none")
+    window: int = Field(ge=0, le=_LONGEST_WINDOW, description="rows of history a slot, W")
+    attention_heads: int = Field(
+        ge=1, le=_WIDEST, description="heads of the attention over slots; divides the width"
+    )
+    attention_layers: int = Field(
+        ge=0, le=_MOST_LAYERS, description="layers of attention over slots; 0 = each slot alone"
+    )
+    n_regimes: int = Field(
+        0, ge=0, le=_WIDEST, description="regimes a slot is assigned to, R; 0 = no regime head"
+    )
     microstructure: bool = Field(
         False, description="learns beside PPO to foresee the mid's next move and bursts"
     )

@@ -5,14 +5,16 @@ Not        stepping over a bank: ``acting.NetworkPolicy``, which keeps codes fro
 Invariant  a policy refuses data whose feature table differs from the one it was trained on.
 """
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import torch
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.models.networks.actions import best_actions, mask_logits
 from kalshi_platform.models.networks.networks import Answer, PolicyNetwork
 from kalshi_platform.models.networks.spec import PolicySpec
@@ -50,10 +52,12 @@ class FrozenPolicy:
         try:
             network.load_state_dict(weights)
         except RuntimeError as err:
+            told = bounded_message(str(err), 250)
             raise DataError(
-                f"{folder / WEIGHTS_FILE} does not fit {folder / SPEC_FILE}: {err}; "
+                f"{folder / WEIGHTS_FILE} does not fit {folder / SPEC_FILE}: {told}; "
                 "the two files are not of the same policy"
             ) from None
+        require_finite(weights, str(folder / WEIGHTS_FILE))
         return cls(network)
 
     def save(self, folder: Path) -> None:
@@ -109,10 +113,10 @@ def read_spec(folder: Path) -> PolicySpec:
     """Spec of the policy in ``folder``; a DataError names the field of the file that is wrong."""
     path = Path(folder) / SPEC_FILE
     try:
-        values = json.loads(path.read_text())
+        values = json_value(path.read_text())
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: {folder} holds no policy") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:
+    except ValueError as err:
         raise DataError(f"{path} is not JSON ({err}); the checkpoint is damaged, take another") from None
     try:
         return PolicySpec.parse(values)
@@ -131,3 +135,17 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             f"{path} cannot be read ({type(err).__name__}: {str(err)[:200]}); take another checkpoint"
         ) from None
     return tensors
+
+
+def require_finite(tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """Refuse weights among which is a NaN or an infinity: such a policy decides by accident.
+
+    ``name``: of the file or the model, for the DataError.
+    """
+    for key, tensor in tensors.items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+            n_bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+            if n_bad:
+                raise DataError(
+                    f"{name}: {n_bad} of {tensor.numel()} numbers of {key} are not finite; take another"
+                )

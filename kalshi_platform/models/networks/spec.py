@@ -19,12 +19,12 @@ class PolicySpec(Config):
     """Sizes, feature names and digests of one policy."""
 
     level: Level
-    n_slots: int = Field(gt=0, description="market slots, S")
+    n_slots: int = Field(gt=0, le=10_000, description="market slots, S")
     market: tuple[str, ...] = Field(min_length=1, description="feature names of a slot's market, F of them")
     portfolio: tuple[str, ...] = Field(
         min_length=1, description="feature names of a slot's portfolio, P of them"
     )
-    n_history: int = Field(ge=0, description="temporal features in a row of history, H")
+    n_history: int = Field(ge=0, le=10_000, description="temporal features in a row of history, H")
     feature_digest: str = Field(description="digest of the feature table the dataset was built with")
     groups: tuple[str, ...] = Field(description="feature sets that are switched on")
 

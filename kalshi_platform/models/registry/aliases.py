@@ -7,7 +7,6 @@ Rollback   promotions of an alias form a stack; a rollback takes the top off, do
 """
 
 import getpass
-import json
 import re
 import socket
 import uuid
@@ -17,8 +16,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID
 from kalshi_platform.storage.storage import Storage
@@ -65,13 +66,20 @@ class AliasLog:
     def read(cls, storage: Storage) -> "AliasLog":
         """Read the log as it stands; DataError where a number is missing or an entry is damaged."""
         paths = [f.path for f in storage.list_files(_FOLDER) if _ENTRY.fullmatch(f.path)]
-        entries = []
+        entries: list[AliasEntry] = []
         for number, path in enumerate(sorted(paths), 1):
             entry = _read(storage, path)
             if entry.path != path or entry.number != number:
                 raise DataError(
                     f"{storage.address(_FOLDER)}: entry {number} is missing before {path}; "
                     "restore it from a backup"
+                )
+            if entry.kind == "rollback" and not any(
+                earlier.alias == entry.alias and earlier.model == entry.model for earlier in entries
+            ):
+                raise DataError(
+                    f"{storage.address(path)} is damaged: it gives {entry.alias} back to {entry.model}, "
+                    "which it never named; restore it from a backup"
                 )
             entries.append(entry)
         return cls(tuple(entries))
@@ -110,7 +118,8 @@ class AliasLog:
             if entry.kind == "promote":
                 kept.append(entry)
                 continue
-            kept.pop()
+            if kept:  # else an earlier rollback took off all: nothing of a sound log
+                kept.pop()
             while kept and kept[-1].model != entry.model:
                 kept.pop()
         return tuple(kept)
@@ -160,6 +169,12 @@ def new_token() -> str:
 
 def _read(storage: Storage, path: str) -> AliasEntry:
     try:
-        return AliasEntry.parse(json.loads(bytes(storage.read_bytes(path))))
+        entry = AliasEntry.parse(json_value(bytes(storage.read_bytes(path))))
     except (ValueError, ContractError) as err:
         raise DataError(f"{storage.address(path)} is damaged ({err}); restore it from a backup") from None
+    if not _ALIAS.fullmatch(entry.alias) or not MODEL_ID.fullmatch(entry.model):
+        named = f"{shown_value(entry.alias)} = {shown_value(entry.model)}"
+        raise DataError(
+            f"{storage.address(path)} is damaged ({named} is no alias of a model); restore it from a backup"
+        )
+    return entry

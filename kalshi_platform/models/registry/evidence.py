@@ -167,6 +167,9 @@ class Evidence(Config):
     judged_on: DataCounts | None = Field(
         None, description="events and blocks played, by provenance", exclude_if=lambda x: x is None
     )
+    worlds: tuple[str, ...] = Field(
+        (), description="worlds of the simulated ones", exclude_if=lambda worlds: not worlds
+    )
     real_return: Estimate | None = Field(
         None, description="mean return over the blocks that are not simulated", exclude_if=lambda x: x is None
     )

@@ -5,7 +5,6 @@ Units      numbers as the feature table bounds them, in the order of ``columns``
 Not        part of the model: one without an example, or with a damaged one, is served all the same.
 """
 
-import json
 import re
 from typing import Final
 
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.models.registry.store import Registry
 
 _NAME: Final = re.compile(r"example-([0-9a-f]{12})\.json")
@@ -58,7 +58,7 @@ def read_example(registry: Registry, model: str) -> Example | None:
 
 def _read(registry: Registry, model: str, name: str) -> Example:
     try:
-        return Example.parse(json.loads(registry.file(model, name, None)))
+        return Example.parse(json_value(registry.file(model, name, None)))
     except (ValueError, ContractError) as err:
         raise _damaged(registry, model, name, str(err)) from None
 

@@ -11,9 +11,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as read_safetensors
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.networks import PolicyNetwork
-from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.policy import FrozenPolicy, require_finite
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.evidence import Match
 from kalshi_platform.models.registry.record import (
@@ -84,8 +85,9 @@ def policy_of(weights: bytes, spec: PolicySpec, name: str) -> FrozenPolicy:
     try:
         tensors = read_safetensors(weights)
     except SafetensorError as err:
+        told = bounded_message(str(err), 200)
         raise DataError(
-            f"{name}: its weights are no safetensors file ({err}); register the run again"
+            f"{name}: its weights are no safetensors file ({told}); register the run again"
         ) from None
     network = PolicyNetwork(spec)
     expected = network.state_dict()
@@ -97,7 +99,10 @@ def policy_of(weights: bytes, spec: PolicySpec, name: str) -> FrozenPolicy:
         if _kind(tensors[key]) != _kind(expected[key])
     ]
     if wrong:
-        raise DataError(f"{name}: its weights do not fit its record: {'; '.join(sorted(wrong))}")
+        raise DataError(
+            f"{name}: its weights do not fit its record: {bounded_message('; '.join(sorted(wrong)), 350)}"
+        )
+    require_finite(tensors, name)
     network.load_state_dict(tensors)
     return FrozenPolicy(network)
 

@@ -6,6 +6,7 @@ Rule       the entry that gave the alias decides where it was gated; else the mo
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
@@ -65,6 +66,12 @@ class Marks(NamedTuple):
 
 #: Marks of a model of which nothing is known.
 UNMARKED = Marks("unknown", "unknown", False)
+
+
+@lru_cache(maxsize=16)
+def fields_said(marks: Marks) -> dict[str, Any]:
+    """Fields of ``marks`` where there is something to say, made once for each: nobody may change them."""
+    return marks.fields if marks.cautions else {}
 
 
 def marks_of(record: ModelRecord, log: AliasLog, alias: str) -> Marks:

@@ -81,6 +81,11 @@ class ModelRecord(Config):
         description="events and blocks of the training split, by provenance; None: nobody counted",
         exclude_if=lambda counts: counts is None,
     )
+    worlds: tuple[str, ...] = Field(
+        (),
+        description="simulated worlds that taught and judged it; left out where there is none",
+        exclude_if=lambda worlds: not worlds,
+    )
 
     @property
     def judged_on(self) -> DataCounts | None:

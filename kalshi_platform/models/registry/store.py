@@ -8,7 +8,6 @@ Not        judging a model (evaluation/promotion) nor loading it (load.py).
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Final
 import pyarrow as pa
 
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.mistyped import meant
 from kalshi_platform.domain.places import home
 from kalshi_platform.domain.program import command_line
@@ -158,11 +158,20 @@ class Registry:
         return AliasLog.read(self._storage)
 
     def resolve(self, name: str) -> str:
-        """Id of the model called ``name``, an alias or an id; a ContractError tells what is near."""
-        model = self.aliases().model(name) or name
-        if not self.holds(model):
-            raise ContractError(self.lacks(name))
-        return model
+        """Id of the model called ``name``, an alias or an id; a ContractError tells what is near.
+
+        DataError where an alias names a model that is not there any more.
+        """
+        named = self.aliases().model(name)
+        model = named or name
+        if self.holds(model):
+            return model
+        if named is not None:
+            raise DataError(
+                f"{self.uri}: alias {name} names {named}, which is not there: restore models/{named} from "
+                "a backup, or promote another model"
+            )
+        raise ContractError(self.lacks(name))
 
     def knows(self, name: str) -> bool:
         """True where ``name`` is an alias or an id of a model of this registry."""
@@ -326,7 +335,7 @@ def _path(model: str, name: str) -> str:
 
 def _json(data: bytes, address: str) -> dict[str, object]:
     try:
-        values = json.loads(data)
+        values = json_value(data)
     except ValueError as err:
         raise DataError(f"{address} is not JSON ({err}): it is damaged, restore it") from None
     if not isinstance(values, dict):

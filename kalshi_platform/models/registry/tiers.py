@@ -6,7 +6,6 @@ Not        making tiers (serving/distillation/) nor deciding with them (serving/
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -15,12 +14,14 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.store import Registry
 
 TIER_SET_VERSION: Final = 1
-#: How a network may be run; the two of torch are made from the weights, the others are files of the set.
-FormName = Literal["torch", "torchscript", "onnx", "onnx_int8"]
+#: How a network may be run; those of torch and the compiled one are made from the weights, the others are
+#: files of the set.
+FormName = Literal["torch", "torchscript", "compiled", "onnx", "onnx_int8"]
 _SET: Final = re.compile(r"tiers-([0-9a-f]{12})\.json")
 
 
@@ -100,7 +101,7 @@ def tier_artefact(registry: Registry, tier_set: TierSet, name: str) -> bytes:
 def _read(registry: Registry, model: str, name: str) -> TierSet:
     data = registry.file(model, name, None)
     try:
-        found = TierSet.parse(json.loads(data))
+        found = TierSet.parse(json_value(data))
     except (ValueError, ContractError) as err:
         raise DataError(f"{registry.uri}: {model}/{name} is damaged ({err}); build the tiers again") from None
     if f"tiers-{found.digest}.json" != name or found.model != model:

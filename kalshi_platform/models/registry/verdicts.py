@@ -8,12 +8,13 @@ Entry      the number of the alias's change that named the model: a later change
 Invariant  each file is created exclusively and never replaced.
 """
 
-import json
 import re
 from typing import Final, Literal
 
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.models.registry.record import MODEL_ID
 from kalshi_platform.storage.storage import Storage
 
@@ -75,9 +76,11 @@ def _folder(alias: str, entry: int) -> str:
 
 def _read(storage: Storage, path: str) -> KeptVerdict:
     try:
-        found = KeptVerdict.parse(json.loads(bytes(storage.read_bytes(path))))
+        found = KeptVerdict.parse(json_value(bytes(storage.read_bytes(path))))
     except (ValueError, ContractError) as err:
         raise DataError(f"{storage.address(path)} is damaged ({err}); restore it from a backup") from None
     if found.path != path:
-        raise DataError(f"{storage.address(path)} is the verdict {found.path}: it was edited or moved")
+        raise DataError(
+            f"{storage.address(path)} is the verdict {shown_value(found.path)}: it was edited or moved"
+        )
     return found

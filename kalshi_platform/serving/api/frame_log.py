@@ -51,6 +51,11 @@ class FrameLog:
         return self._number + 1
 
     @property
+    def sent_frame(self) -> int:
+        """Number of the newest frame sent on this connection, or before what it sent."""
+        return self._entries[self._sent - 1].number if self._sent else self.first_frame - 1
+
+    @property
     def acknowledged(self) -> int:
         """Number of the last frame that the server has acknowledged: it applied all up to there."""
         return self._acknowledged

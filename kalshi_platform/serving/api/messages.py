@@ -34,6 +34,7 @@ class RestingOrder(Config):
     action: TradeName
     price_e4: Int = Field(gt=0, lt=DOLLAR_E4, description="limit on the YES scale")
     qty_e2: Int = Field(gt=0, le=MAX_QTY_E2, description="what is left of it")
+    placed_qty_e2: Int = Field(0, ge=0, le=MAX_QTY_E2, description="its size when it was sent; 0: as qty_e2")
 
 
 class Holding(Config):

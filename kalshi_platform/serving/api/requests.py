@@ -44,8 +44,9 @@ Packed = Annotated[
     ),
 ]
 #: Lists are refused at their first wrong member: wrong_fields.py looks for the others, in bounded time.
-_Numbers = Annotated[list[Number], Field(fail_fast=True)]
-_Rows = Annotated[list[_Numbers], Field(fail_fast=True)]
+#: None is longer than a model's columns, or the longest history.
+_Numbers = Annotated[list[Number], Field(fail_fast=True, max_length=1_024)]
+_Rows = Annotated[list[_Numbers], Field(fail_fast=True, max_length=4_096)]
 Row = Annotated[_Numbers | Packed, Field(union_mode="left_to_right")]
 History = Annotated[_Rows | Packed | None, Field(union_mode="left_to_right")]
 
@@ -197,6 +198,12 @@ class ModelInfo(_Marked):
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]
     actions: list[str]
+    hold: Literal["keep", "cancel"] = Field(
+        "keep", description="what HOLD means for an order that rests: it stays, or the client cancels it"
+    )
+    sizing: Literal["full", "taper"] = Field(
+        "full", description="size of a buy: whole, or smaller where a position is held (docs/serving.md)"
+    )
     example: str = Field(description="what GET /v1/example shows: where it is from, or that it is made up")
 
 

@@ -5,6 +5,8 @@ Owns       the connection: where it breaks, the client opens another with growin
            it kept.
 Invariant  frames reach the server in order and once; the caller gets a decision once. A decision for the same
            group and the same ``recv_ns`` as the one before replaces that one.
+Pace       at most ``in_flight`` frames are on their way: a client that shows the past again goes as fast as
+           the server takes it in, and nothing piles up in front of its pings.
 Not        orders: the caller sends them to the exchange, and tells the server its account (``send_account``).
 """
 
@@ -44,6 +46,9 @@ class StreamClientConfig(Config):
     url: str = Field(description="ws://127.0.0.1:8000/v1/stream")
     keep_frames: int = Field(200_000, ge=0, description="acknowledged frames kept to show them again")
     most_unacknowledged: int = Field(50_000, ge=1, description="frames that may wait for the server")
+    in_flight: int = Field(
+        2_048, ge=1, description="frames sent that the server has not answered; twice its ack_every at least"
+    )
     first_pause_s: float = Field(0.1, gt=0, description="before the second attempt to connect")
     longest_pause_s: float = Field(5.0, gt=0, description="pauses double up to this")
     attempts: int = Field(20, ge=1, description="failed attempts in a row after which it gives up")
@@ -73,6 +78,7 @@ class StreamClient:
         self._news = asyncio.Event()
         self._progress = asyncio.Condition()
         self._decided: dict[int, int] = {}  # group -> frame of its last decision
+        self._answered = 0  # newest frame that the server answered on this connection: it took in all before
         self._session: str | None = None
         self._failure: ServiceError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -216,11 +222,15 @@ class StreamClient:
         if opened["type"] != "opened":
             raise ServiceError(f"{self._config.url} did not open the session: {opened}")
         self._log.rewind(opened["next_frame"])
+        self._answered = self._log.sent_frame
         self.n_connections += 1
         sender = asyncio.create_task(self._send(socket))
         try:
             while True:
                 message = self._take_in(await socket.recv())
+                if (frame := message.get("frame")) is not None and frame > self._answered:
+                    self._answered = frame
+                    self._news.set()
                 if message["type"] == "ack":
                     self._log.acknowledge(message["frame"])
                     await self._tell_progress()
@@ -243,9 +253,13 @@ class StreamClient:
     async def _send(self, socket: ClientConnection) -> None:
         while True:
             self._news.clear()
-            while (text := self._log.take()) is not None:
+            while self._may_send() and (text := self._log.take()) is not None:
                 await socket.send(text)
             await self._news.wait()
+
+    def _may_send(self) -> bool:
+        most = max(self._config.in_flight, 2 * self.opened.get("ack_every", 0))
+        return self._log.sent_frame - self._answered < most
 
     def _take_in(self, text: str | bytes) -> Message:
         """Take in one message of the server, and queue decisions and refusals for the caller."""

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.near import did_you_mean
 
@@ -87,7 +88,7 @@ def shortened(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:
         return f"a whole number of more than {_MAX_DIGITS} digits"
     if isinstance(value, str) and len(value) > MAX_SHOWN:
-        return f"{value[:MAX_SHOWN]!r}... ({len(value)} characters)"
+        return f"{repr(value[:MAX_SHOWN])[: 4 * MAX_SHOWN]}... ({len(value)} characters)"
     return repr(value)[: 4 * MAX_SHOWN]
 
 
@@ -97,7 +98,7 @@ def parse_message(model: type[_AnyModel], value: Any, name: str) -> _AnyModel:
         return model.model_validate(value)
     except ValidationError as error:
         found = wrong_fields(model, value, error)
-        raise ContractError(f"the {name} message is refused: {found.words}") from None
+        raise ContractError(bounded_message(f"the {name} message is refused: {found.words}")) from None
 
 
 def wrong_fields(model: type[BaseModel], value: Any, error: ValidationError) -> WrongFields:

@@ -387,4 +387,5 @@ def _subject(work: _Work) -> Subject:
         dataset_digest=work.dataset.digest,
         feature_digest=work.dataset.manifest.feature_digest,
         level=record.spec.level.name,
+        worlds=work.dataset.manifest.worlds,
     )

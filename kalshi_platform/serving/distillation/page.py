@@ -4,7 +4,6 @@ Owns   tiers.html and tiers.json (written atomically) and what the terminal show
 Not    any figure: all of them lie in the TierReport.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.drawing import (
@@ -55,7 +55,7 @@ def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
 
 def read_page(path: Path) -> TierReport:
     """Read the report in the tiers.json at ``path``."""
-    return TierReport.parse(json.loads(Path(path).read_text()))
+    return TierReport.parse(json_value(Path(path).read_text()))
 
 
 def render_html(report: TierReport) -> str:

@@ -3,7 +3,6 @@
 Not    the pages made of it (page.py) nor the figures themselves (judge.py, thresholds.py).
 """
 
-import json
 from typing import Final, NamedTuple
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from pydantic import Field
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.evaluation.pages.formats import ms, share
 from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts, counts_words, standing_of
 from kalshi_platform.models.registry.store import Registry
@@ -216,6 +216,6 @@ def stored_report(registry: Registry, tier_set: TierSet) -> TierReport:
     if name is None:
         raise DataError(f"{registry.uri}: the tiers of {tier_set.model} hold no report; build them again")
     try:
-        return TierReport.parse(json.loads(tier_artefact(registry, tier_set, name)))
+        return TierReport.parse(json_value(tier_artefact(registry, tier_set, name)))
     except (ValueError, ContractError) as err:
         raise DataError(f"{registry.uri}: {tier_set.model}/{name} cannot be read ({err})") from None

@@ -119,10 +119,8 @@ class ModelGuard:
     @property
     def events(self) -> tuple[ModelEvent, ...]:
         """Latest ``max_events`` events, and those of the challenger, oldest first."""
-        if self._challenger is None:
-            return self._events.all
-        both = (*self._events.all, *self._challenger.events)
-        return tuple(sorted(both, key=lambda event: event.at_ns))
+        others = () if self._challenger is None else self._challenger.events
+        return tuple(sorted((*self._events.all, *others), key=lambda event: event.at_ns))
 
     def shadow(self) -> ShadowFound | None:
         """Counts of the challenger that decides beside the active model; None where none does."""
@@ -131,10 +129,7 @@ class ModelGuard:
     # The answering path
 
     def answered(self, served: ServedModel, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
-        """Record that ``served`` answered ``batch`` within ``taken_ns``.
-
-        The guard keeps the states for later candidates, judges the time, and offers both to the challenger.
-        """
+        """Keep the states for later candidates, judge the time ``taken_ns``, offer both to the challenger."""
         self.states.add(served.number, batch, decisions)
         self._note(served, taken_ns, failed=False)
         if self._challenger is not None:
@@ -230,13 +225,17 @@ class ModelGuard:
     def prepare(self, wanted: Wanted) -> Candidate:
         """Load, verify and check the wanted model; the active model goes on answering, untouched.
 
-        A model that fails is refused with the reason, for every replica that shares the registry. Where the
-        alias was rolled back to a model, it need not agree with the active model: the active one is the bad
-        one then. StorageError where the registry did not answer: that says nothing about the candidate.
+        A model that fails is refused with the reason, for all that share the registry. One to which
+        the alias was rolled back need not agree with the active model, the bad one then; where it answered
+        here before, it is taken as it is. StorageError where the registry did not answer.
         """
-        active = self.active
-        rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
-        served, verdict = self._checker.check(wanted.key, wanted.tier_set, rival)
+        active, kept = self.active, self.previous
+        if wanted.is_return and kept is not None and kept.key == wanted.key:
+            served: ServedModel | None = kept
+            verdict = kept.verdict
+        else:
+            rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
+            served, verdict = self._checker.check(wanted.key, wanted.tier_set, rival)
         if served is None:
             self._verdicts.refuse(verdict, wanted.entry.number, durably=True)
             self._events.add(EventKind.REFUSED, wanted.key, verdict.words)

@@ -74,13 +74,19 @@ class TimedCache(Generic[Value]):
 
     def put(self, key: bytes, value: Value, now_ns: int) -> None:
         """Keep ``value``; the one least recently used leaves where there is no room."""
+        self.put_many([key], [value], now_ns)
+
+    def put_many(self, keys: Iterable[bytes], values: Iterable[Value], now_ns: int) -> None:
+        """Keep each of ``values`` under its key, as :meth:`put` does; a call with 100 markets keeps 100."""
         kept = self._kept
-        if key in kept:
-            kept.move_to_end(key)
-        kept[key] = (now_ns, value)
-        if len(kept) > self.capacity:
+        for key, value in zip(keys, values, strict=True):
+            if key in kept:
+                kept.move_to_end(key)
+            kept[key] = (now_ns, value)
+        over = max(0, len(kept) - self.capacity)
+        for _ in range(over):
             kept.popitem(last=False)
-            self.stats.evicted += 1
+        self.stats.evicted += over
 
     def clear(self) -> None:
         """Forget every value; the counts stay."""

@@ -1,15 +1,16 @@
 """Makes every form of a tier's network, compares it with the network on seeded observations, and times it.
 
 Owns       the bounds within which a form may be served, the check of them, and the files of the ONNX forms.
-Bounds     exact forms (torchscript, onnx): no logit off by more than EXACT of the largest, every slot's best
-           action the same; onnx_int8: best action the same in INT8_AGREEMENT of the slots and no probability
-           off by more than INT8_PROBABILITY. A form that misses its bound is recorded with its figures,
-           without files, and never served.
+Bounds     exact forms (torchscript, compiled, onnx): no logit off by more than EXACT of the largest, every
+           slot's best action the same; onnx_int8: best action the same in INT8_AGREEMENT of the slots and no
+           probability off by more than INT8_PROBABILITY. A form that misses its bound is recorded with its
+           figures, without files, and never served.
 Ties       where the network itself sees less than EXACT between two actions, either counts as its best one.
 """
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,13 @@ import numpy as np
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.timing import CallTimes, time_calls
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.tiers import FormName, FormRecord
 from kalshi_platform.serving.inference.engine import Engine
+from kalshi_platform.serving.inference.engine_compiled import CompiledEngine, compiles
 from kalshi_platform.serving.inference.engine_onnx import OnnxEngine
 from kalshi_platform.serving.inference.engine_torch import TorchEngine, TorchScriptEngine
 from kalshi_platform.serving.inference.graphs import decide_onnx, encode_onnx
@@ -31,9 +34,12 @@ from kalshi_platform.serving.inference.graphs import decide_onnx, encode_onnx
 EXACT: Final = 1e-4
 INT8_AGREEMENT: Final = 0.995
 INT8_PROBABILITY: Final = 0.02
-FORMS: Final[tuple[FormName, ...]] = ("torch", "torchscript", "onnx", "onnx_int8")
+FORMS: Final[tuple[FormName, ...]] = ("torch", "torchscript", "compiled", "onnx", "onnx_int8")
 _PROBES: Final = 256
 _TIMED_RUNS: Final = 400
+#: Calls timed with cold caches, and the memory that is used before each: eight second-level caches.
+_COLD_RUNS: Final = 31
+_SWEPT_BYTES: Final = 8 * 2**20
 
 
 class Deviation(NamedTuple):
@@ -52,7 +58,7 @@ class Deviation(NamedTuple):
 
 
 def export_forms(policy: FrozenPolicy, prefix: str) -> tuple[tuple[FormRecord, ...], dict[str, bytes]]:
-    """Make all FORMS of ``policy``; returns their records and the files ``<prefix>-...`` of accepted ones.
+    """Make all forms of ``policy``; returns their records and the files ``<prefix>-...`` of accepted ones.
 
     DataError where a weight is not finite: no form of such a network can be checked.
     """
@@ -69,13 +75,18 @@ def export_forms(policy: FrozenPolicy, prefix: str) -> tuple[tuple[FormRecord, .
         raise DataError(f"{prefix}: the network answers with values that are not finite; train it again")
     records: list[FormRecord] = []
     kept: dict[str, bytes] = {}
-    for form in FORMS:
+    for form in forms_of(spec):
         own = files.get(form, {})
         engine = reference if form == "torch" else engine_of(form, policy, tuple(own), own.__getitem__)
         record = _record(engine, own, deviation(spec, flat, truth, group_logits(engine, flat, windows)))
         records.append(record)
         kept |= {name: own[name] for name in record.files}
     return tuple(records), kept
+
+
+def forms_of(spec: PolicySpec) -> tuple[FormName, ...]:
+    """Forms that a network of ``spec`` can have: compiled ones only where kernels know all of its parts."""
+    return tuple(form for form in FORMS if form != "compiled" or compiles(spec))
 
 
 def engine_of(
@@ -86,6 +97,8 @@ def engine_of(
         return TorchEngine(policy.network)
     if form == "torchscript":
         return TorchScriptEngine(policy.network)
+    if form == "compiled":
+        return CompiledEngine(policy.network)
     if len(files) != (2 if policy.spec.reads_history else 1):
         raise DataError(f"form {form} names the files {list(files)}; export the tiers again")
     return OnnxEngine(policy.spec, read(files[0]), read(files[1]) if len(files) > 1 else None, form)
@@ -164,6 +177,24 @@ def time_group(engine: Engine, groups: int = 1, runs: int = _TIMED_RUNS) -> Call
         group_logits(engine, flat[at], windows[at])
 
     return time_calls(call, runs, min_runs=runs // 2, warm_up=max(runs // 8, 3))
+
+
+def time_cold(engine: Engine) -> float:
+    """Return the median ms of one group where other work has had the processor's caches in between.
+
+    So most requests come: at 50 a second what is computed once in 20 ms takes several times as long as in a
+    loop, and not equally longer in every form.
+    """
+    flat, windows = probes(engine.spec)
+    other = np.zeros(_SWEPT_BYTES // 8)
+    took_ns = []
+    for k in range(_COLD_RUNS):
+        np.add(other, 1.0, out=other)
+        at = slice(k % len(flat), k % len(flat) + 1)
+        begun_ns = time.thread_time_ns()
+        group_logits(engine, flat[at], windows[at])
+        took_ns.append(time.thread_time_ns() - begun_ns)
+    return float(np.median(took_ns)) / NS_PER_MS
 
 
 def _record(engine: Engine, files: Mapping[str, bytes], found: Deviation) -> FormRecord:

@@ -176,10 +176,12 @@ class TieredPolicy:
             row_bytes(decisions.probabilities, pending.batch.n), decisions.confidence.tolist(),
             decisions.tier.tolist(), strict=True,
         )  # fmt: skip
-        for key, notes, actions, probabilities, confidence, tier in about:
-            if notes == 0 and tier != _NOBODY:
-                kept = _Answer(actions, probabilities, confidence, tier)
-                self.answers.put(key, kept, pending.now_ns)
+        kept = {
+            key: _Answer(actions, probabilities, confidence, tier)
+            for key, notes, actions, probabilities, confidence, tier in about
+            if notes == 0 and tier != _NOBODY
+        }
+        self.answers.put_many(kept.keys(), kept.values(), pending.now_ns)
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
@@ -291,16 +293,15 @@ class TieredPolicy:
         keys = row_bytes(rows, len(rows))
         places = np.flatnonzero(present).tolist()
         found = cache.get_many([keys[at] for at in places], now_ns)
-        known = [at for at, code in zip(places, found, strict=True) if code is not None]
-        if known:
+        new = [at for at, code in zip(places, found, strict=True) if code is None]
+        if len(new) < len(places):
+            known = [at for at, code in zip(places, found, strict=True) if code is not None]
             joined = b"".join(code for code in found if code is not None)
             codes[known] = np.frombuffer(joined, np.float32).reshape(len(known), -1)
-        new = [at for at, code in zip(places, found, strict=True) if code is None]
         if new:
             fresh = tier.engine.encode(rows if len(new) == len(rows) else rows[new])
             codes[new] = fresh
-            for at, code in zip(new, row_bytes(fresh, len(new)), strict=True):
-                cache.put(keys[at], code, now_ns)
+            cache.put_many([keys[at] for at in new], row_bytes(fresh, len(new)), now_ns)
         return codes.reshape(batch.n, spec.n_slots, spec.level.lstm_hidden)
 
 

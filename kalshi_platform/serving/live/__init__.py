@@ -3,4 +3,4 @@
 Not here   the socket (server/streaming.py). Begin reading at stream.py.
 """
 
-__all__ = ["admission", "sessions", "stream"]
+__all__ = ["admission", "books", "group", "own_orders", "places", "sessions", "stream"]

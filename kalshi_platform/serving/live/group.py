@@ -9,6 +9,8 @@ Slots      a slot whose book is invalid looks empty until the book is valid agai
 Not        the slot that a message concerns (``books.py``), nor any order: the client owns its account.
 """
 
+from typing import Any, Final
+
 import numpy as np
 
 from kalshi_platform.data.features.rows import CROSSED, INVALID, VALID, Rows
@@ -40,6 +42,27 @@ from kalshi_platform.simulation.replay.state import EMPTY, LIVE, allocate
 from kalshi_platform.simulation.replay.terms import TERMS_DTYPE, terms_record
 from kalshi_platform.simulation.replay.trading import TradingConfig
 
+#: Fields of an account that an observation shows, of the environment and of a slot.
+_CASH_FIELDS: Final = ("cash_e6", "reserved_e6")
+_HOLDING_FIELDS: Final = (
+    "position_e2", "cost_e6", "opened_ns", "order_state", "order_action", "order_price_e4", "order_qty_e2",
+    "placed_qty_e2", "sent_action",
+)  # fmt: skip
+
+
+@kernel
+def copy_row(row: Rows, kept: Any) -> None:
+    """Copy time, book and print of ``row`` (length 1) into ``kept``, a record of ROW_DTYPE."""
+    kept.recv_ns = row.recv_ns[0]
+    for k in range(row.bid_px_e4.shape[1]):
+        kept.bid_px_e4[k] = row.bid_px_e4[0, k]
+        kept.ask_px_e4[k] = row.ask_px_e4[0, k]
+        kept.bid_qty_e2[k] = row.bid_qty_e2[0, k]
+        kept.ask_qty_e2[k] = row.ask_qty_e2[0, k]
+    kept.print_qty_e2 = row.print_qty_e2[0]
+    kept.print_px_e4 = row.print_px_e4[0]
+    kept.print_side = row.print_side[0]
+
 
 @kernel
 def place_row(
@@ -65,15 +88,7 @@ def place_row(
         for w in range(n_window):
             for c in range(n_temporal):
                 windows[s, w, c] = 0.0
-    kept.recv_ns = row.recv_ns[0]
-    for k in range(row.bid_px_e4.shape[1]):
-        kept.bid_px_e4[k] = row.bid_px_e4[0, k]
-        kept.ask_px_e4[k] = row.ask_px_e4[0, k]
-        kept.bid_qty_e2[k] = row.bid_qty_e2[0, k]
-        kept.ask_qty_e2[k] = row.ask_qty_e2[0, k]
-    kept.print_qty_e2 = row.print_qty_e2[0]
-    kept.print_px_e4 = row.print_px_e4[0]
-    kept.print_side = row.print_side[0]
+    copy_row(row, kept)
     kept.state = ROW_CROSSED if row.valid[0] == CROSSED else 0
     for f in range(feature_columns.size):
         features[s, f] = row.features[0, feature_columns[f]]
@@ -218,6 +233,23 @@ class LiveGroup:
         if order is not None:
             slot.order_action, slot.order_price_e4 = ACTIONS[order.action], order.price_e4
             slot.order_qty_e2 = order.qty_e2
+            slot.placed_qty_e2 = order.placed_qty_e2 or order.qty_e2
+
+    def take_account(self, envs: np.ndarray, slots: np.ndarray) -> None:
+        """Show the account of ``envs`` (1,) ENV_DTYPE and ``slots`` (1, S) SLOT_DTYPE from here on."""
+        for name in _CASH_FIELDS:
+            self._kernel_envs[name] = envs[name]
+        for name in _HOLDING_FIELDS:
+            self._kernel_slots[name] = slots[name]
+
+    def clear(self, s: int) -> None:
+        """Empty slot ``s`` for another market: its window, position and orders are forgotten."""
+        slot = self.slots[0, s]
+        clear_position(slot)
+        clear_order(slot)
+        slot.state = EMPTY
+        self._windows[s] = 0.0
+        self._sets[s] = -1
 
     def observe(self, now_ns: int) -> Batch:
         """Observation of the group at ``now_ns``; the arrays are the caller's own."""
@@ -258,3 +290,15 @@ class LiveGroup:
         """Age of the oldest row that the last observation showed; 0 where it showed none."""
         shown_ns = self._rows["recv_ns"][self.live]
         return self.now_ns - int(shown_ns.min()) if shown_ns.size else 0
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """One batch of all rows of several."""
+    if len(batches) == 1:
+        return batches[0]
+    windows = [batch.windows for batch in batches if batch.windows is not None]
+    return Batch(
+        np.concatenate([batch.flat for batch in batches]),
+        np.concatenate(windows) if windows else None,
+        np.concatenate([batch.forced for batch in batches]),
+    )

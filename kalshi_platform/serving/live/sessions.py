@@ -1,8 +1,9 @@
 """Sessions of streams, kept for a while after their connection broke; bounded, the clock passed in.
 
 Owns       the choice of the session for a connecting client: its own, if it is still here, or a new one.
-Invariant  at most ``max_sessions`` sessions; one connection a session, the newest: an older one no longer
-           holds it. A session is given only to the owner that opened it.
+Invariant  at most ``max_sessions`` sessions, of which one owner has at most ``max_of_one`` with a connection;
+           one connection a session, the newest: an older one no longer holds it. A session is given only to
+           the owner that opened it.
 Time       ns of a clock that does not go back (``time.monotonic_ns``), another one than the frames'.
 """
 
@@ -30,6 +31,7 @@ class SessionConfig(Config):
     """Number of sessions kept, and the time for which they are kept without a connection."""
 
     max_sessions: int = Field(64, ge=1)
+    max_of_one: int = Field(32, ge=1, description="sessions of one client that have a connection")
     keep_s: int = Field(300, ge=0, description="life of a session without a connection")
     limits: StreamLimits = StreamLimits()
 
@@ -87,7 +89,7 @@ class SessionStore:
             _refuse(kept.session.refuses(served))
             return self._lease(kept, kept.session.resume(opening, served))
         _refuse(refusal_of(opening, served))
-        self._make_room()
+        self._make_room(owner)
         session = StreamSession(self._new_id(), opening, served, self.config.limits, self._resolutions)
         kept = self._kept[session.id] = _KeptSession(session, owner, 0, None)
         return self._lease(kept, session.opened(resumed=False))
@@ -126,16 +128,26 @@ class SessionStore:
         kept.connection, kept.left_ns = self._n_connections, None
         return Lease(kept.session, self._n_connections, messages)
 
-    def _make_room(self) -> None:
-        """Forget the session left longest ago where there is no room for one more."""
+    def _make_room(self, owner: str) -> None:
+        """Forget a session without a connection where there is no room for one more of ``owner``.
+
+        The owner's own is forgotten first, then the one left longest ago. LimitError where all have a
+        connection, or the owner has as many as one may have.
+        """
+        own = sum(kept.owner == owner and kept.left_ns is None for kept in self._kept.values())
+        if own >= self.config.max_of_one:
+            raise LimitError(
+                f"{own} sessions of this client are open, as many as one may have: close one, or feed more "
+                "markets to each"
+            )
         if len(self._kept) < self.config.max_sessions:
             return
-        name = next((n for n, kept in self._kept.items() if kept.left_ns is not None), None)
-        if name is None:
+        left = [name for name, kept in self._kept.items() if kept.left_ns is not None]
+        if not left:
             raise LimitError(
                 f"{self.config.max_sessions} sessions are open, as many as there may be; try again later"
             )
-        del self._kept[name]
+        del self._kept[next((name for name in left if self._kept[name].owner == owner), left[0])]
 
 
 def _refuse(reason: str) -> None:

@@ -9,9 +9,11 @@ Decisions  at the same times as in the environment: when a group gets its first 
            after its last decision. Frames of one instant belong together: a later one decides again, and its
            decision replaces the earlier one.
 Invariant  the same texts in the same order give the same batches and answers, whatever the session answered
-           before, however often the connection broke. No text of a client makes ``feed`` raise.
+           before, however often the connection broke. No text of a client makes ``feed`` raise: where the
+           server itself fails on one, the frame is refused and every book is invalid until its next snapshot.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -21,12 +23,13 @@ from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of, times_of
-from kalshi_platform.data.market_data.clock import TimeSpan, receive_span
+from kalshi_platform.data.market_data.clock import AHEAD_S, TimeSpan, live_span
 from kalshi_platform.domain.actions import ACTION_NAMES, by_action
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
-from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.models.registry.marks import Marks
+from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.models.registry.marks import Marks, fields_said
 from kalshi_platform.models.rules.trading_filter import said
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.api.wrong_fields import parse_message
@@ -34,9 +37,12 @@ from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.admission import columns_shown, refusal_of, require_inputs
 from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.serving.live.group import joined
+from kalshi_platform.serving.live.places import LateError
 
 Decide = Callable[[Batch, int], Decisions]
 
+_LOG: Final = logging.getLogger(__name__)
 _CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
 
 
@@ -45,9 +51,7 @@ class StreamLimits(Config):
 
     max_markets: int = Field(500, ge=1, description="markets a session may have")
     max_frame_bytes: int = Field(
-        1 << 24,
-        ge=1_024,
-        description="longest text, in characters; the server's WebSocket reads no longer one",
+        1 << 24, ge=1_024, description="longest text, in characters; limits.message_chars ends it before"
     )
     max_open_bytes: int = Field(1 << 20, ge=1_024, description="longest open message, in characters")
     max_refused: int = Field(100, ge=1, description="refused texts after which a session is closed")
@@ -73,6 +77,7 @@ class Fed(NamedTuple):
     messages: list[str]
     due: Due | None = None
     closed: bool = False  # the last message says why; nothing more is read
+    refused: str = ""  # what was refused: frame, message, or failed where the server failed on it
 
 
 class StreamSession:
@@ -111,7 +116,8 @@ class StreamSession:
         self._probabilities = opening.probabilities
         self._decide_after = opening.decide_after
         self._next_frame = opening.first_frame
-        self._n_refused = 0
+        self._n_refused = self._n_counted = 0  # refused texts, and those of them that end a session
+        self._is_made_up: bool | None = None  # what the first capture line says of its provenance
         self._decided_ns: list[int] = []  # a group's last decision; -1 = none
         self._last: dict[int, tuple[int, str]] = {}  # group -> its last decision, by frame
         self.closed = False
@@ -151,7 +157,7 @@ class StreamSession:
             groups=self._books.tickers,
             decision_interval_ms=self._interval_ns // NS_PER_MS,
             ack_every=self.limits.ack_every,
-            **self._said(self._marks),
+            **fields_said(self._marks),
         )
         missed = [text for frame, text in self._last.values() if frame > self._decide_after]
         return [first, *missed]
@@ -166,16 +172,38 @@ class StreamSession:
         """Take one text received at ``now_ns`` of the server's clock."""
         if self.closed:
             return Fed([], closed=True)
+        number = self._next_frame
+        try:
+            return self._fed(text, now_ns)
+        except Exception:  # a bug of this server
+            _LOG.exception("a session failed on the text after frame %d", number - 1)
+            return self._failed(text, number)
+
+    def _failed(self, text: str, number: int) -> Fed:
+        """Refuse a text in which the server failed, and make every book invalid."""
+        try:
+            is_frame = not _is_control(self._parsed(text))
+            self._next_frame = number + is_frame
+            self._books.spoil(number)
+        except Exception:
+            _LOG.exception("its books could not be made invalid")
+            return self._close([], "the server failed on a text and cannot go on: open a new session")
+        words = "the server failed on this text (see its log): every book is invalid until its next snapshot"
+        return self._refused(number if is_frame else None, DataError(words))._replace(refused="failed")
+
+    def _fed(self, text: str, now_ns: int) -> Fed:
         try:
             message = self._parsed(text)
         except DataError as err:
             return self._refused(self._number(), err)
-        if message.get("type") in _CONTROL and "raw" not in message:
+        if _is_control(message):
             return self._control(message)
         number = self._number()
         try:
             frame, message, received = self._frame(text, message, number, now_ns)
             touched = self._books.feed(frame, message, received)
+        except LateError as err:  # a little late: a line before it may have been early, and the next are not
+            return self._refused(number, err, counts=err.late_ns > AHEAD_S * NS_PER_SECOND)
         except DataError as err:
             return self._refused(number, err)
         except LimitError as err:
@@ -210,10 +238,9 @@ class StreamSession:
 
     def step(self, text: str, now_ns: int, decide: Decide) -> list[str]:
         """Feed one text and decide at once, in this process, if a decision is due."""
-        messages, due, _ = self.feed(text, now_ns)
-        if due is None:
-            return messages
-        return messages + self.answer(due, decide(due.batch, due.recv_ns))
+        fed = self.feed(text, now_ns)
+        due = fed.due
+        return fed.messages + ([] if due is None else self.answer(due, decide(due.batch, due.recv_ns)))
 
     # What comes in
 
@@ -235,10 +262,21 @@ class StreamSession:
         """Frame in a text, the message in the frame, and the times at which it can have been received."""
         if "raw" in message:
             frame = frame_of(message, number, "the capture line")
-            return frame, _json_object(frame.raw), times_of(message, receive_span(now_ns))
+            self._same_world(message.get("provenance") == "simulated")
+            return frame, _json_object(frame.raw), times_of(message, live_span(now_ns))
         # the server's clock may be set back; a stream's clock never goes back
         now_ns = max(now_ns, self._books.now_ns)
-        return Frame(number, now_ns, 0, text), message, receive_span(now_ns)
+        return Frame(number, now_ns, 0, text), message, live_span(now_ns)
+
+    def _same_world(self, is_made_up: bool) -> None:
+        """Raise DataError for a simulated line among others: its time alone may lie in the future."""
+        if self._is_made_up is None:
+            self._is_made_up = is_made_up
+        elif self._is_made_up is not is_made_up:
+            before = "simulated" if self._is_made_up else "not simulated"
+            raise DataError(
+                f"the lines before this one were {before} by their provenance: open a session each"
+            )
 
     def _control(self, message: dict[str, Any]) -> Fed:
         """Answer a message that is no frame."""
@@ -270,7 +308,7 @@ class StreamSession:
         batches = [self._books.groups[g].observe(now_ns) for g in groups]
         live = np.array([self._books.groups[g].live for g in groups])
         reasons = np.array([self._books.groups[g].reasons for g in groups])
-        return Due(number, now_ns, tuple(groups), live, reasons, _joined(batches))
+        return Due(number, now_ns, tuple(groups), live, reasons, joined(batches))
 
     def _is_due(self, group: int, now_ns: int) -> bool:
         """True where the interval since the last decision of ``group`` is over."""
@@ -298,7 +336,7 @@ class StreamSession:
             "reasons": said([t for _, t in slots], due.reasons[n, live].tolist()),
             "model": model,
         }
-        fields |= self._said(marks)
+        fields |= fields_said(marks)
         if missing := {t: names for _, t in slots if (names := self._books.missing[t])}:
             fields["missing_inputs"] = missing
         if self._probabilities:
@@ -315,25 +353,23 @@ class StreamSession:
             fields["withheld"] = True
         return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot, **fields)
 
-    @staticmethod
-    def _said(marks: Marks) -> dict[str, Any]:
-        """Fields that mark an answer; none where there is nothing to say of the model."""
-        return marks.fields if marks.cautions else {}
-
     def _ack(self) -> str:
         """Text of one ``ack`` message."""
         return _text(type="ack", frame=self._next_frame - 1)
 
-    def _refused(self, number: int | None, why: Exception) -> Fed:
-        """Answer to a refused text; the session closes after too many of them."""
-        self._n_refused += 1
-        problem = {"title": "message refused" if number is None else "frame refused", "detail": str(why)}
+    def _refused(self, number: int | None, why: Exception, *, counts: bool = True) -> Fed:
+        """Answer to a refused text; the session closes after too many that count."""
+        self._n_refused, self._n_counted = self._n_refused + 1, self._n_counted + counts
+        problem = {
+            "title": "message refused" if number is None else "frame refused",
+            "detail": bounded_message(str(why)),
+        }
         messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
-        if self._n_refused < self.limits.max_refused:
-            return Fed(messages)
-        return self._close(
-            messages, f"{self._n_refused} texts were refused, as many as may be: see their problems"
-        )
+        kind = str(problem["title"]).split()[0]
+        if self._n_counted < self.limits.max_refused:
+            return Fed(messages, refused=kind)
+        words = f"{self._n_refused} texts were refused, as many as may be: see their problems"
+        return self._close(messages, words)._replace(refused=kind)
 
     def _close(self, messages: list[str], reason: str) -> Fed:
         """Close the session, and tell the client the reason."""
@@ -346,6 +382,10 @@ def _text(**fields: Any) -> str:
     return to_json(fields).decode()
 
 
+def _is_control(message: dict[str, Any]) -> bool:
+    return message.get("type") in _CONTROL and "raw" not in message
+
+
 def _json_object(text: str) -> dict[str, Any]:
     """JSON object in ``text``; DataError where it is none."""
     try:
@@ -355,15 +395,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{type(value).__name__}, not a JSON object: {text[:80]!r}")
     return value
-
-
-def _joined(batches: list[Batch]) -> Batch:
-    """One batch of all rows of several."""
-    if len(batches) == 1:
-        return batches[0]
-    windows = [batch.windows for batch in batches if batch.windows is not None]
-    return Batch(
-        np.concatenate([batch.flat for batch in batches]),
-        np.concatenate(windows) if windows else None,
-        np.concatenate([batch.forced for batch in batches]),
-    )

@@ -102,6 +102,12 @@ def verdict(result: LoadResult) -> str:
     )
 
 
+def connection_words(result: LoadResult) -> str:
+    """Words for the connections that were open all the time, and how many were ended and opened anew."""
+    open_ones, reopened = result.config.connections, result.reopened
+    return f"over {open_ones:,} open connections; {reopened:,} were ended and opened anew"
+
+
 def p_words(found: Percentiles) -> str:
     """p50 and p99 of some answers, each with its 95 % interval or the reason why it has none."""
     p50 = f"p50 {ms(found.p50_ms)} {_bounds(found.p50_low_ms, found.p50_high_ms)}"
@@ -241,6 +247,8 @@ def load_view(result: LoadResult) -> RenderableType:
         Text(f"answered {result.answered:,} of {result.intended:,}, {result.throughput_per_s:g} a second"),
         Text(f"the load generator itself: {result.late_words}"),
     ]
+    if result.config.connections:
+        lines.append(Text(connection_words(result)))
     if result.quiet:
         lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
     lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]

@@ -52,6 +52,9 @@ class LoadConfig(Config):
     seed: int = Field(0, ge=0, description="seed for request times and contents")
     timeout_s: float = Field(5.0, gt=0, le=300, description="a later answer is a failure")
     max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
+    connections: int = Field(
+        0, ge=0, le=20_000, description="open all the time, asked in turn; 0 = as many as are needed"
+    )
     target_ms: float = Field(
         50.0, gt=0, description="report the share of requests answered within this many ms"
     )
@@ -104,6 +107,8 @@ class LoadConfig(Config):
         if len(given) > 1:
             words = " and ".join(f"--{n.removesuffix('_file')}" for n in given)
             raise ValueError(f"{words} both say what is sent: give one of them")
+        if self.connections and self.stream is not None:
+            raise ValueError("a stream is one connection: leave --connections or --stream away")
         return self
 
     @property
@@ -224,6 +229,7 @@ class LoadResult(Config):
     late_high: float = 1.0
     tiers: tuple[TierLoad, ...]
     notes: dict[str, int]
+    reopened: int = 0  # of config.connections, those that were ended in between and opened anew
     quiet: int = 0  # frames of a stream that asked for no decision; counted nowhere else
     stages: dict[str, Percentiles]  # what the server says it spent, by stage
     histogram: tuple[int, ...]  # of latency over EDGES_MS: below the first, between, above the last

@@ -27,6 +27,7 @@ from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, PlatformError
 from kalshi_platform.serving.api.tokens import bearer, read_token
 from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies
+from kalshi_platform.serving.loadtest.connections import Connections, connected
 from kalshi_platform.serving.loadtest.open_loop import Attempt, Sender, arrivals_ns, open_loop
 from kalshi_platform.serving.loadtest.result import (
     ANSWERED,
@@ -41,6 +42,7 @@ from kalshi_platform.serving.loadtest.stream import open_stream, stream_lines, s
 DECIDE: Final = "/v1/decide"
 EXAMPLE: Final = "/v1/example?packed=true"
 MODEL: Final = "/v1/model"
+HEALTH: Final = "/v1/healthz"
 #: Dataset of ``make run``, whose rows are sent where nobody names others and the served model knows it.
 USUAL_DATASET: Final = Path("runs/quickstart/dataset")
 #: Time between the end of the preparations and the first request.
@@ -54,13 +56,16 @@ _REFUSALS: Final = {int(kind.exit_code): kind for kind in (ContractError, DataEr
 class HttpSender:
     """One POST a request, over connections that are kept; any number of them at once."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, bodies: Bodies) -> None:
-        self._session, self._url, self._bodies = session, url, bodies
+    def __init__(self, connections: Connections, url: str, bodies: Bodies) -> None:
+        """``url`` is the server's; request ``k`` goes over connection ``k`` in turn."""
+        self._connections, self._bodies = connections, bodies
+        self._url = url.rstrip("/") + DECIDE
         self._headers = {"Content-Type": "application/json"}
 
     async def ask(self, k: int) -> tuple[int, bytes]:
         """Send request ``k``; returns the (status, body) of its answer."""
-        async with self._session.post(self._url, data=self._bodies.of(k), headers=self._headers) as answer:
+        session = self._connections.of(k)
+        async with session.post(self._url, data=self._bodies.of(k), headers=self._headers) as answer:
             return answer.status, await answer.read()
 
     def judge(self, answer: tuple[int, bytes]) -> Attempt:
@@ -142,14 +147,13 @@ async def generate(config: LoadConfig) -> LoadResult:
     headers = bearer(read_token(config.token_file))
     if config.stream is not None:
         return await _measure_stream(config, headers, config.stream)
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-    timeout = aiohttp.ClientTimeout(total=config.timeout_s)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+    async with connected(config, headers) as connections:
+        session = connections.of(0)
         info = await fetch_model(session, config.url)
         bodies, rows = await _bodies(config, session, info)
-        sender = HttpSender(session, config.url.rstrip("/") + DECIDE, Bodies(bodies))
-        found = await _measure(config, sender)
-        return found.replace(rows=rows.model_dump(), model=_asked_model(info))
+        await connections.open_all(config.url.rstrip("/") + HEALTH)
+        found = await measure(config, HttpSender(connections, config.url, Bodies(bodies)))
+        return found.replace(rows=rows.model_dump(), model=_asked_model(info), reopened=connections.reopened)
 
 
 async def _bodies(
@@ -197,7 +201,8 @@ def _asked_model(info: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: info[name] for name in AskedModel.model_fields if name in info}
 
 
-async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
+async def measure(config: LoadConfig, sender: Sender) -> LoadResult:
+    """Send the requests of ``config`` by ``sender`` in this process and return their figures."""
     offsets_ns = arrivals_ns(config)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with _no_collection():

@@ -4,7 +4,7 @@ Invariant  the defaults are the safe ones: a token is asked for, bodies, rates a
 Not        secrets: a file or an environment variable is named, never its content.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -18,16 +18,36 @@ from kalshi_platform.serving.guard.watch import WatchConfig
 from kalshi_platform.serving.inference.hop import INSIDE_MS
 from kalshi_platform.serving.inference.tiered import TieredConfig
 from kalshi_platform.serving.live.sessions import SessionConfig
+from kalshi_platform.serving.server.arrivals import ArrivalArgs
 from kalshi_platform.serving.server.breaker import BreakerConfig
 from kalshi_platform.serving.server.feature_cache import FeatureCacheConfig
 from kalshi_platform.serving.server.gate import AccessArgs, RateLimitConfig
 from kalshi_platform.serving.server.idempotency import IdempotencyConfig
+from kalshi_platform.serving.server.sockets import SocketArgs, frame_cost
 
 #: Settings that config files of older releases call otherwise: old name -> name.
 _OLDER_NAMES: Final = {
     "tier3": "tier_3", "tier3_inside_ms": "tier_3_inside_ms", "tier3_replicas": "tier_3_replicas",
     "tier3_cpus": "tier_3_cpus",
 }  # fmt: skip
+
+
+class ProxyArgs(Config):
+    """Bounds in HAProxy, in front of every replica; a Ray that runs already was started with its own."""
+
+    header_s: int = Field(
+        5, ge=1, le=3_600, description="longest time for a header, and for the first 16 kB of a body"
+    )
+    idle_s: int = Field(30, ge=1, le=3_600, description="life of a connection between two requests")
+    silent_s: int = Field(
+        60,
+        ge=45,  # a replica pings a stream every 20 s and waits 20 s for the answer
+        le=86_400,
+        description="longest silence of a client that sends or is sent something, streams included",
+    )
+    per_address: int = Field(
+        1_024, ge=1, description="connections of one address at a time; loopback is excepted"
+    )
 
 
 class LimitArgs(Config):
@@ -46,9 +66,47 @@ class LimitArgs(Config):
         default_factory=FeatureCacheConfig, description="for how long features may be left out of a request"
     )
     message_chars: int = Field(
-        2**24, ge=1_024, description="longest message of a stream; the WebSocket itself reads 16 MiB at most"
+        2**21, ge=1_024, description="longest message of a stream; the WebSocket itself reads 16 MiB at most"
+    )
+    frames: RateLimitConfig = Field(
+        default_factory=lambda: RateLimitConfig(rate_per_s=2_000, burst=4_000),
+        description="frames of one client over all its streams; a frame costs one, and one more for every "
+        "4,096 characters. Those beyond it wait, and the client's connection with them",
+    )
+    work: RateLimitConfig = Field(
+        default_factory=lambda: RateLimitConfig(rate_per_s=250_000, burst=500_000),
+        description="microseconds of a processor for the streams of one client: a quarter of one. A frame "
+        "that asks for a decision takes many; a client that has used them up waits",
+    )
+    deciding: RateLimitConfig = Field(
+        default_factory=lambda: RateLimitConfig(rate_per_s=500_000, burst=1_000_000),
+        description="microseconds of a processor for the requests of one client while others ask: half of "
+        "one. A client that has used them up and is not alone is answered 429",
+    )
+    arriving: ArrivalArgs = Field(
+        default_factory=ArrivalArgs, description="bodies that are still arriving: their deadline and room"
+    )
+    sockets: SocketArgs = Field(
+        default_factory=SocketArgs, description="connections of streams: when they end, and who gives way"
+    )
+    proxy: ProxyArgs = Field(
+        default_factory=ProxyArgs, description="HAProxy's bounds, where `kalshi-platform serve` starts it"
     )
     streams: SessionConfig = Field(default_factory=SessionConfig, description="sessions of streams")
+
+    @model_validator(mode="after")
+    def _every_message_can_be_granted(self) -> Self:
+        if (costs := frame_cost(self.message_chars)) > self.frames.burst:
+            raise ValueError(
+                f"message_chars={self.message_chars} lets a message cost {costs} frames and frames.burst="
+                f"{self.frames.burst} never grants so many: raise the burst, or lower message_chars"
+            )
+        return self
+
+    @property
+    def held_places(self) -> int:
+        """Places of a replica that bodies on their way and streams can hold; none of those that decide."""
+        return self.arriving.bodies + self.streams.max_sessions + self.sockets.unopened
 
 
 class PolicyAppArgs(Config):
@@ -85,7 +143,9 @@ class PolicyAppArgs(Config):
         1, ge=1, description="number of server processes; each runs caches, rules, tiers 1 and 2"
     )
     tier_3_replicas: int = Field(1, ge=1, description="of tier 3")
-    max_ongoing_requests: int = Field(100, ge=1, description="of one replica at a time")
+    max_ongoing_requests: int = Field(
+        100, ge=1, description="of one replica at a time, beside bodies on their way and streams"
+    )
     max_queued_requests: int = Field(
         1_000, ge=-1, description="waiting for tier 3 in one ingress replica; -1 = any number"
     )

@@ -13,6 +13,7 @@ Threads    one: the event loop that serves.
 import hashlib
 import hmac
 import os
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ from kalshi_platform.serving.server.problems import Problem
 
 #: Shorter tokens can be guessed.
 MIN_TOKEN_CHARS: Final = 16
+#: Characters that a header carries as they are: others (of a mark that an editor put first) never match.
+_SENT: Final = re.compile(r"[!-~]+")
 #: Sentences for a caller that shows no token, by the kind of token that is needed.
 _WANTED: Final = {
     "client": "a client token is needed: send the header Authorization: Bearer <token>",
@@ -50,6 +53,10 @@ class AccessArgs(Config):
         None, description="file with admin tokens (reload, rollback), one per line"
     )
     admin_token_env: str | None = Field(None, description="environment variable with such tokens")
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="names beside localhost and addresses by which a service without tokens may be asked",
+    )
 
     @model_validator(mode="after")
     def _somebody_may_ask(self) -> "AccessArgs":
@@ -76,6 +83,7 @@ class Gate:
         self._required = access.require_token
         self._clients = read_tokens(access.token_file, access.token_env)
         self._admins = read_tokens(access.admin_token_file, access.admin_token_env)
+        require_apart(self._clients, self._admins)
         self._rates = RateLimiter(rates)
 
     def client(self, asked: HTTPConnection) -> str:
@@ -151,6 +159,10 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._hashes)
 
+    def shares_one_with(self, other: "Tokens") -> bool:
+        """Return True where a token is known here and to ``other``."""
+        return not set(self._hashes).isdisjoint(other._hashes)
+
     def owner(self, authorization: str | None) -> str | None:
         """Short name of the caller that shows ``Authorization: Bearer <token>``; None where it is unknown."""
         scheme, _, token = (authorization or "").partition(" ")
@@ -175,16 +187,25 @@ def read_tokens(
     return Tokens(tuple(_hash(line) for line in dict.fromkeys(lines)))
 
 
+def require_apart(clients: Tokens, admins: Tokens) -> None:
+    """Raise ContractError where a token is a client's and an administrator's."""
+    if clients.shares_one_with(admins):
+        raise ContractError(
+            "a token stands among the clients' and among the administrators': whoever may ask for decisions "
+            "could change what is served; give each a token of its own (openssl rand -hex 32)"
+        )
+
+
 def _checked(lines: list[str], where: str) -> list[str]:
     if not lines:
         raise ContractError(
             f"{where} holds no token: write one a line, at least {MIN_TOKEN_CHARS} characters"
         )
     for number, line in enumerate(lines, 1):
-        if len(line) < MIN_TOKEN_CHARS or " " in line:
+        if len(line) < MIN_TOKEN_CHARS or not _SENT.fullmatch(line):
             raise ContractError(
-                f"{where}: token {number} has {len(line)} characters or a space in it; expected at least "
-                f"{MIN_TOKEN_CHARS} without spaces: openssl rand -hex 32 makes one"
+                f"{where}: token {number} has {len(line)} characters, or one that no header carries; give "
+                f"at least {MIN_TOKEN_CHARS} of plain ASCII without spaces: openssl rand -hex 32 makes one"
             )
     return lines
 
@@ -220,15 +241,33 @@ class RateLimiter:
                 f"cost {cost} of one request is outside 1..{self.config.burst} (burst): split the request"
             )
         now = now_ns * self.config.rate_per_s
-        bucket = self._bucket(key, now)
-        start = self._full_at.get(bucket, self._full_at.get(_SHARED, now))
-        full_at = max(start, now) + cost * NS_PER_SECOND
+        bucket, full_at = self._after(key, now, cost)
         over = full_at - now - self.config.burst * NS_PER_SECOND
         if over > 0:
             return -(-over // self.config.rate_per_s)
+        self._put(bucket, full_at)
+        return 0
+
+    def look(self, key: str, now_ns: int) -> int:
+        """Return what :meth:`take` of one token would, and take none."""
+        _, full_at = self._after(key, now_ns * self.config.rate_per_s, 1)
+        over = full_at - now_ns * self.config.rate_per_s - self.config.burst * NS_PER_SECOND
+        return -(-over // self.config.rate_per_s) if over > 0 else 0
+
+    def charge(self, key: str, now_ns: int, cost: int) -> None:
+        """Take ``cost`` tokens, at most a burst, also where the bucket of ``key`` has fewer: it owes them."""
+        bucket, full_at = self._after(key, now_ns * self.config.rate_per_s, min(cost, self.config.burst))
+        self._put(bucket, full_at)
+
+    def _after(self, key: str, now: int, cost: int) -> tuple[str | None, int]:
+        """Bucket that pays ``cost`` for ``key``, and the time at which it is full again after that."""
+        bucket = self._bucket(key, now)
+        start = self._full_at.get(bucket, self._full_at.get(_SHARED, now))
+        return bucket, max(start, now) + cost * NS_PER_SECOND
+
+    def _put(self, bucket: str | None, full_at: int) -> None:
         self._full_at[bucket] = full_at
         self._full_at.move_to_end(bucket)
-        return 0
 
     def _bucket(self, key: str, now: int) -> str | None:
         """The key whose bucket pays: its own where it has one or there is room, else the shared one."""

@@ -1,7 +1,7 @@
 """The HTTP side of one replica: routes, tokens, limits, problem details; FastAPI without Ray.
 
 Invariant  every answer that is not a success is ``application/problem+json``; every answer carries
-           X-Request-Id; a body is never read beyond its limit.
+           X-Request-Id; no body is read beyond its limit or waited for beyond its deadline (arrivals.py).
 Quick      the outermost layer itself answers POST /v1/decide: FastAPI's routing, dependencies and exit stacks
            cost 0.03 ms on warm caches and 0.15 ms on cold ones, more than reading a request does. The route
            is there for the OpenAPI document and for a path below a prefix, and answers the same.
@@ -17,13 +17,13 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from itertools import count
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, WebSocket
 from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,11 +44,22 @@ from kalshi_platform.serving.api.requests import (
     schema_of,
 )
 from kalshi_platform.serving.api.wrong_fields import shortened
+from kalshi_platform.serving.server.arrivals import Arrivals
 from kalshi_platform.serving.server.docs_page import POLICY, docs_page
-from kalshi_platform.serving.server.gate import Gate
+from kalshi_platform.serving.server.gate import Gate, RateLimitConfig, RateLimiter
+from kalshi_platform.serving.server.hosts import require_host
+from kalshi_platform.serving.server.probing import SharedProbe
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation, refusal
-from kalshi_platform.serving.server.routes import index, index_page, needs_websocket, not_found, wrong_method
+from kalshi_platform.serving.server.routes import (
+    ROUTES,
+    index,
+    index_page,
+    needs_websocket,
+    not_found,
+    wrong_method,
+)
 from kalshi_platform.serving.server.service import Service
+from kalshi_platform.serving.server.shares import ProcessorShares
 from kalshi_platform.serving.server.streaming import Streams, deny
 
 DECIDE: Final = "/v1/decide"
@@ -56,7 +67,13 @@ _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _FLAGS: Final = {"true": True, "false": False}
 _PACKED: Final = "true: numbers as base64 of little-endian float32, which are read several times faster"
+#: Request ids of this process: 16 hex digits that no other has, then a number. A call for random digits each
+#: time takes 50 us where the last one is 20 ms ago.
+_PROCESS, _NUMBERS = uuid.uuid4().hex[:16], count()
 _BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
+#: Pages and wrong paths need no token and cost milliseconds: all who ask for them share this rate.
+_PAGES: Final = RateLimitConfig(rate_per_s=20, burst=40)
+_CHEAP_OR_GUARDED: Final = frozenset(route.path for route in ROUTES if route.path.startswith("/v1/"))
 
 
 #: Answers a request for decisions; Problem says what is wrong with it.
@@ -68,6 +85,7 @@ class HttpDoor:
 
     def __init__(self, app: ASGIApp, service: Service, decide: Decide) -> None:
         self._app, self._service, self._decide = app, service, decide
+        self._pages = RateLimiter(_PAGES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; hand anything else on."""
@@ -87,10 +105,14 @@ class HttpDoor:
             await send(message)
 
         try:
+            require_host(self._service.args.access, scope)
+            self._require_turn(scope)
             if scope["path"] == DECIDE and scope["method"] == "POST":
-                await (await self._decided(scope, receive))(scope, receive, send_with_id)
+                await (await self._decide(Request(scope, receive)))(scope, receive, send_with_id)
             else:
                 await self._app(scope, receive, send_with_id)
+        except Problem as refused:
+            await answer_problem(self._service, refused, request_id)(scope, receive, send_with_id)
         except Exception:  # a bug: the log has it, the client learns only that it was not its fault
             _LOG.exception("request %s failed", request_id)
             if started:
@@ -98,21 +120,24 @@ class HttpDoor:
             problem = Problem(500, "internal", f"the service failed; its log has request {request_id}")
             await answer_problem(self._service, problem, request_id)(scope, receive, send_with_id)
 
-    async def _decided(self, scope: Scope, receive: Receive) -> Response:
-        try:
-            return await self._decide(Request(scope, receive))
-        except Problem as problem:
-            return answer_problem(self._service, problem, scope["state"]["request_id"])
+    def _require_turn(self, scope: Scope) -> None:
+        """Raise Problem 429 for a page or wrong path that is asked for too often, by whomever."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path not in _CHEAP_OR_GUARDED and self._pages.take("pages", time.monotonic_ns()):
+            detail = f"pages are answered {_PAGES.rate_per_s} times a second: ask again in 1 s"
+            raise Problem(429, "too-many-requests", detail, headers={"Retry-After": "1"})
 
 
 def make_app(service: Service) -> FastAPI:
     """Make the application in front of ``service``."""
     app = FastAPI(
         title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,  # ours: /docs
+        redirect_slashes=False,  # to an address made of the Host header, which a proxy may have changed
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
     )  # fmt: skip
     gate = Gate(service.args.access, service.args.limits.rates)
-    decide = _deciding(service, gate)
+    arrivals = Arrivals(service.args.limits.arriving)
+    decide = _deciding(service, gate, arrivals)
     app.add_middleware(HttpDoor, service=service, decide=decide)
 
     async def refuse(request: Request, error: Exception) -> Response:
@@ -123,7 +148,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, refuse)
     _add_decide(app, decide)
     _add_model(app, service, gate)
-    _add_models(app, service, gate)
+    _add_models(app, service, gate, arrivals)
     _add_stream(app, service, gate)
     _add_health(app, service)
     _describe(app, service)
@@ -137,12 +162,16 @@ def answer_problem(service: Service, problem: Problem, request_id: str) -> Respo
     return Response(problem.body(request_id), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def _deciding(service: Service, gate: Gate) -> Decide:
+def _deciding(service: Service, gate: Gate, arrivals: Arrivals) -> Decide:
+    shares = ProcessorShares(service.args.limits.deciding)
+
     async def decide(request: Request) -> Response:
         client = gate.client(request)
+        shares.asked(client)
         _require_json(request)
-        content = await read_body(request, service.args.limits.body_bytes)
-        answer = await service.decide(client, content, request.state.arrived_ns)
+        content = await arrivals.read(request, client, service.args.limits.body_bytes)
+        deciding = service.decide(client, content, request.state.arrived_ns)
+        answer = await shares.decided(client, len(content), deciding)
         return Response(answer, media_type="application/json")
 
     return decide
@@ -154,9 +183,10 @@ def _add_decide(app: FastAPI, decide: Decide) -> None:
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DecideRequest"}}},
     }
 
+    refusals = _problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
     app.post(
         DECIDE, response_model=DecideResponse, openapi_extra={"requestBody": body, **_BEARER},
-        responses=_problems(400, 401, 403, 409, 413, 415, 422, 429, 503), summary="Decide groups of markets",
+        responses=refusals, summary="Decide groups of markets",
     )(decide)  # fmt: skip
 
 
@@ -192,9 +222,9 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
         return answer
 
 
-def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
+def _add_models(app: FastAPI, service: Service, gate: Gate, arrivals: Arrivals) -> None:
     """Add the administrator's routes; loading and the registry run in a thread."""
-    refusals = _problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+    refusals = _problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
 
     @app.get(
         "/v1/models/events", openapi_extra=_BEARER, responses=_problems(401, 403, 429, 503),
@@ -244,9 +274,9 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
         summary="Go back to the model before, here and in the registry; 409: no alias was changed",
     )  # fmt: skip
     async def rollback(request: Request) -> Response:
-        gate.admin(request)
+        admin = gate.admin(request)
         _require_json(request)
-        content = await read_body(request, service.args.limits.body_bytes)
+        content = await arrivals.read(request, admin, service.args.limits.body_bytes)
         try:
             wanted = RollbackRequest.model_validate_json(content)
         except ValidationError as error:
@@ -267,6 +297,7 @@ def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:
     async def stream(socket: WebSocket) -> None:
         request_id = uuid.uuid4().hex
         try:
+            require_host(service.args.access, socket.scope)
             client = gate.client(socket)
         except Problem as problem:
             service.observability.refused(request_id, problem)
@@ -276,6 +307,8 @@ def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
+    probe = SharedProbe(service.ready)
+
     @app.get("/v1/healthz", response_model=Health, summary="The process answers")
     async def healthz() -> Response:
         return _json(Health().model_dump_json())
@@ -285,7 +318,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         responses={503: {"model": Readiness, "description": "not ready"}},
     )  # fmt: skip
     async def readyz() -> Response:
-        found = await service.ready()
+        found = await probe.ask()
         return _json(found.model_dump_json(), 200 if found.ready else 503)
 
 
@@ -333,36 +366,16 @@ def _describe(app: FastAPI, service: Service) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Read the whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes.
-
-    Problem 499 where the client leaves before the end: nobody reads that answer; it counts as refused.
-    """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_long(limit)
-    parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise _too_long(limit)
-            parts.append(part)
-    except ClientDisconnect:
-        detail = f"the client left after {size} bytes of the body: send it whole"
-        raise Problem(499, "client-left", detail) from None
-    return b"".join(parts)
-
-
-def _too_long(limit: int) -> Problem:
-    return Problem(413, "body-too-long", f"the body is longer than {limit} bytes: send several requests")
-
-
 def _require_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/x-www-form-urlencoded", ""):
         # curl -d says form unless told otherwise; the body itself shows if it is JSON.
-        raise Problem(415, "not-json", f"content-type {kind!r}: send application/json", "content-type")
+        detail = f"content-type {shortened(kind)}: send application/json"
+        raise Problem(415, "not-json", detail, "content-type")
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("identity", ""):
+        detail = f"content-encoding {shortened(packed)} is not unpacked: send the body as it is"
+        raise Problem(415, "content-encoding", detail, "content-encoding")
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -388,8 +401,9 @@ def _of_http(error: Exception, request: Request) -> Problem:
 
 
 def _request_id(scope: Scope) -> str:
+    """Name of a request: the client's own, else this process's and a number, as one asked for no secret."""
     shown = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"x-request-id"), "")
-    return shown if _REQUEST_ID.fullmatch(shown) else uuid.uuid4().hex
+    return shown if shown and _REQUEST_ID.fullmatch(shown) else f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
 def _json(text: str, status: int = 200) -> Response:

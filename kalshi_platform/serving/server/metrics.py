@@ -42,7 +42,8 @@ REQUESTS: Final = Metric(
 )  # fmt: skip
 REFUSALS: Final = Metric(
     "kalshi_serve_refusals_total", "counter",
-    "Refused requests and frames, by the kind their problem details name.", ("kind",),
+    "Refused requests by the kind their problem details name; texts refused within streams and streams that "
+    "the server ended (stream-...).", ("kind",),
 )  # fmt: skip
 DECISIONS: Final = Metric(
     "kalshi_serve_decisions_total", "counter",
@@ -89,7 +90,12 @@ FEATURE_AGE_SECONDS: Final = Metric(
 )  # fmt: skip
 SESSIONS: Final = Metric("kalshi_serve_stream_sessions", "gauge", "Streams that are open now.")
 FRAMES: Final = Metric(
-    "kalshi_serve_stream_frames_total", "counter", "Frames taken in by streams, malformed ones left out."
+    "kalshi_serve_stream_frames_total", "counter", "Texts taken in by streams, refused ones too."
+)
+FRAME_WAITS: Final = Metric(
+    "kalshi_serve_stream_frame_waits_total",
+    "counter",
+    "Frames that waited because their client sent more than it may.",
 )
 RESUMES: Final = Metric(
     "kalshi_serve_stream_resumes_total",
@@ -122,8 +128,8 @@ TIER_3_PAUSED: Final = Metric(
 
 METRICS: Final = (
     REQUESTS, REFUSALS, DECISIONS, ACTIONS_TAKEN, NOTES, CACHE_LOOKS, REQUEST_SECONDS, WAIT_SECONDS,
-    STAGE_SECONDS, GROUPS, EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, RESUMES, SHADOW, RELOADS,
-    MODEL, READY, TIER_3_PAUSED,
+    STAGE_SECONDS, GROUPS, EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, FRAME_WAITS, RESUMES, SHADOW,
+    RELOADS, MODEL, READY, TIER_3_PAUSED,
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from kalshi_platform.serving.server.metrics import (
     DECISIONS,
     EVENT_SECONDS,
     FEATURE_AGE_SECONDS,
+    FRAME_WAITS,
     FRAMES,
     GROUPS,
     MODEL,
@@ -253,9 +254,20 @@ class Observability:
         """Count how long one look at the event loop waited for it."""
         self.metrics.observe(WAIT_SECONDS, value=seconds)
 
-    def frames(self, n: int) -> None:
-        """Count ``n`` frames that a stream took in."""
+    def frames(self, n: int, *, refused: str = "") -> None:
+        """Count ``n`` texts that a stream took in; ``refused`` says what was refused of the latest."""
         self.metrics.add(FRAMES, n=n)
+        if refused:
+            self.metrics.add(REFUSALS, f"stream-{refused}")
+
+    def frame_waited(self) -> None:
+        """Count a frame that waited, because its client sends more than it may."""
+        self.metrics.add(FRAME_WAITS)
+
+    def ended(self, kind: str) -> None:
+        """Count and log a stream that this server ended, by ``kind``."""
+        self.metrics.add(REFUSALS, kind)
+        self._say(logging.INFO, "ended", kind=kind)
 
     def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
         """Count a stream's decision, ``taken_ns`` after its frame, on a row that is ``age_ns`` old."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from kalshi_platform.data.features.spec import SPEC, Feature
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.packed import unpack
@@ -52,6 +53,7 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
         headers: dict[str, str] | None = None,
         wrong: WrongFields | None = None,
     ) -> None:
+        detail = bounded_message(detail)  # names of markets, and words of the registry, may be long
         super().__init__(detail)
         self.wrong = wrong
         self.status, self.kind, self.detail, self.field = status, kind, detail, field
@@ -129,7 +131,7 @@ def bounds_of(features: Sequence[Feature]) -> Bounds:
 
 def refusal(kind: str, detail: str, field: str, value: str = "", allowed: str = "") -> Problem:
     """Problem 422 about one field: its ``value`` as sent; ``allowed`` where ``detail`` tells more."""
-    wrong = WrongField(field, value, allowed or detail)
+    wrong = WrongField(field, bounded_message(value), bounded_message(allowed or detail))
     return Problem(422, kind, detail, field, wrong=WrongFields((wrong,), 1, is_all=True))
 
 

@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from kalshi_platform.data.features.spec import SPEC
 from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.domain.worlds import world_words
 from kalshi_platform.models.registry.examples import Example
 from kalshi_platform.models.registry.provenance import counts_words
 from kalshi_platform.serving.api.requests import (
@@ -41,6 +42,7 @@ from kalshi_platform.serving.inference.hop import is_asked_inside
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import Pending, TierError
 from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.arrivals import require_readable
 from kalshi_platform.serving.server.breaker import Breaker
 from kalshi_platform.serving.server.example import MADE_UP, example_request, kept_request
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
@@ -118,10 +120,11 @@ class Service:
         return self._reader[1]
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
-        """Answer the request in ``body`` as JSON; Problem says what is wrong with it.
+        """Answer the request in ``body``, of the ``client`` that the gate let in, as JSON.
 
-        ``client`` is the name by which the gate let the caller in; ``arrived_ns`` is of the monotonic clock.
+        ``arrived_ns`` is of the monotonic clock. Problem says what is wrong with the request.
         """
+        require_readable(body, self.args.limits.groups, self.served().policy.spec.n_slots)
         try:
             request = DecideRequest.model_validate_json(body)
         except ValidationError as error:
@@ -210,7 +213,6 @@ class Service:
     def _ask_fast_tiers(
         self, request_id: str, served: ServedModel, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
     ) -> _Begun:
-        """Ask cache, rules and tiers 1 and 2."""
         policy, now_ns = served.policy, time.monotonic_ns()
         failures = policy.failures.total()
         pending = policy.decide_fast(batch, now_ns)
@@ -223,7 +225,6 @@ class Service:
         return self._ask_tier_3 is None or is_asked_inside(served.tier_3_ms, self.args.tier_3_inside_ms)
 
     def _needs_remote(self, begun: _Begun) -> bool:
-        """True if tier 3 must be asked in another process."""
         return bool(begun.pending.open.size) and not self.asks_here(begun.served)
 
     def _finish_locally(self, begun: _Begun) -> Decisions:
@@ -300,7 +301,7 @@ class Service:
         served = self.served()
         spec, tiers = served.policy.spec, served.policy.tiers
         known = {feature.name: feature for feature in SPEC}
-        reader = self.reader(served)
+        reader, worlds = self.reader(served), map(world_words, served.record.worlds)
         return ModelInfo(
             model=served.key.model,
             tier_set=served.key.tier_set,
@@ -312,7 +313,7 @@ class Service:
             feature_digest=spec.feature_digest,
             passed_gates=served.marks.passed_gates,
             judged_on=served.marks.judged_on,
-            trained_on=counts_words(served.record.trained_on),
+            trained_on="; ".join([counts_words(served.record.trained_on), *worlds]),
             dataset_digest=served.record.dataset_digest,
             **served.marks.fields,
             columns=[
@@ -326,6 +327,8 @@ class Service:
             window=served.window,
             history_columns=[feature.name for feature in reader.history],
             actions=list(ACTION_NAMES),
+            hold=served.trading.hold,
+            sizing=served.trading.sizing,
             example=MADE_UP if (kept := self.kept_example()) is None else kept.source,
         )  # fmt: skip
 

@@ -3,4 +3,4 @@
 Not here   the loop with a policy (rollout/) and fills (replay/). Begin reading at vector.py.
 """
 
-__all__ = ["config", "curriculum", "episodes", "gym_env", "records", "settings", "state", "vector"]
+__all__ = ["config", "curriculum", "episodes", "gym_env", "kernel", "records", "settings", "state", "vector"]

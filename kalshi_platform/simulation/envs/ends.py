@@ -178,6 +178,9 @@ def write_records(
         out.n_orders[at] = slot.n_orders
         out.n_fills[at] = slot.n_fills
         out.n_reached_fills[at] = slot.n_reached_fills
+        out.n_queued[at] = slot.n_queued
+        out.ahead_e2[at] = slot.ahead_e2
+        out.passed_ahead_e2[at] = slot.passed_ahead_e2
         out.max_position_e2[at] = slot.max_position_e2
         for a in range(N_ACTIONS):
             out.action_counts[at, a] = slot.action_counts[a]

@@ -73,7 +73,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         source = self._fixed_source or RandomEpisodes(
             self._bank, self._episode_config, self._curriculum, seed
         )
-        self._vector = ReplayVectorEnv(self._bank, source, self._config, 1)
+        self._vector = ReplayVectorEnv(self._bank, source, self._config, 1, seed=seed)
         self._flat, self._rows = self._vector.buffers()
         self._reward = np.zeros(1, np.float32)
         self._terminated = np.zeros(1, bool)

@@ -35,10 +35,10 @@ from kalshi_platform.simulation.replay.execution import (
     expire,
     is_at_work,
     on_row,
-    submit,
 )
 from kalshi_platform.simulation.replay.observation import update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
+from kalshi_platform.simulation.replay.sending import SendParams, submit
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, WAITING
 from kalshi_platform.simulation.replay.terms import terms_place
 
@@ -222,6 +222,7 @@ def send_actions(
     n: int,
     actions: np.ndarray,
     params: ExecutionParams,
+    sending: SendParams,
 ) -> None:
     """Send one action a slot for environment ``n``; the masks of its observation allow all of them."""
     for s in range(slots.shape[1]):
@@ -234,7 +235,7 @@ def send_actions(
             slot.masked_counts[a] += 1 - slot.mask[a]
         row = rows[slot.cursor]
         terms = all_terms[terms_place(all_terms, slot, env.now_ns + slot.shift_ns)]
-        submit(row, terms, env, slot, action, env.now_ns, params)
+        submit(row, terms, env, slot, action, env.now_ns, params, sending)
 
 
 @kernel
@@ -337,6 +338,7 @@ def step_kernel(
     envs: np.ndarray,
     slots: np.ndarray,
     params: ExecutionParams,
+    sending: SendParams,
     step: StepParams,
     actions: np.ndarray,
     flat: np.ndarray,
@@ -370,7 +372,7 @@ def step_kernel(
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(rows, bank.terms, env, slots, n, actions, params)
+        send_actions(rows, bank.terms, env, slots, n, actions, params, sending)
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until

@@ -23,6 +23,9 @@ class EpisodeRecords(NamedTuple):
     n_orders: np.ndarray  # (M,) i4
     n_fills: np.ndarray  # (M,) i4
     n_reached_fills: np.ndarray  # (M,) i4: those of resting orders that the opposite best reached
+    n_queued: np.ndarray  # (M,) i4: resting orders that filled and whose queue was known
+    ahead_e2: np.ndarray  # (M,) i8: sum over them of the size ahead when they came to rest
+    passed_ahead_e2: np.ndarray  # (M,) i8: sum of what of it traded before their first fill
     max_position_e2: np.ndarray  # (M,) i8
     action_counts: np.ndarray  # (M, A) i4: how often each action was chosen
     masked_counts: np.ndarray  # (M, A) i4: how often each was unavailable
@@ -34,7 +37,8 @@ def allocate_records(capacity: int) -> EpisodeRecords:
     """Zeroed columns for ``capacity`` entries."""
     kinds = {
         "slot": "i4", "market": "i4", "n_steps": "i4", "n_orders": "i4", "n_fills": "i4", "settled": "u1",
-        "n_reached_fills": "i4", "action_counts": "i4", "masked_counts": "i4", "episode_return": "f8",
+        "n_reached_fills": "i4", "n_queued": "i4", "action_counts": "i4", "masked_counts": "i4",
+        "episode_return": "f8",
     }  # fmt: skip
     wide = ("action_counts", "masked_counts")
     return EpisodeRecords(

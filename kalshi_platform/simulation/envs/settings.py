@@ -4,11 +4,11 @@ Beside it lies the run's record, run.json, which tells the same settings: where 
 was changed, and nobody knows in which environment the policy learned.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 ENVIRONMENT_FILE: Final = "env.json"
@@ -60,7 +60,7 @@ def _require_recorded(found: EnvConfig, path: Path, record: Path) -> None:
 
 def _object(path: Path) -> Any:
     try:
-        found = json.loads(path.read_bytes())
+        found = json_value(path.read_bytes())
     except ValueError:  # also bytes that are no text
         raise DataError(f"{path} is not JSON: {_REMEDY}") from None
     if not isinstance(found, dict):

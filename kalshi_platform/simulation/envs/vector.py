@@ -30,7 +30,10 @@ class ReplayVectorEnv:
     ``final_flat`` (N, width) and ``final_rows`` (N, S); ``episodes``, the source they are drawn from.
     """
 
-    def __init__(self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int) -> None:
+    def __init__(
+        self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int, seed: int = 0
+    ) -> None:
+        """Make environments; ``seed`` names the latencies that are drawn (setting ``latency_sigma``)."""
         if n_envs < 1:
             raise ContractError(f"n_envs={n_envs}; at least one environment is needed")
         self.bank = bank
@@ -44,7 +47,7 @@ class ReplayVectorEnv:
         self._kept_for: tuple[int, int] | None = None
         #: Arrays in which the rows of the present observations and of waiting episodes can be read.
         self.arrays: BankArrays = bank.arrays if pages is None else pages.raw
-        self._execution = config.execution
+        self._execution, self._sending = config.execution, config.sending._replace(seed=seed)
         self._step = StepParams(
             interval_ns=config.interval_ns,
             capital_e6=config.capital_e6,
@@ -126,6 +129,7 @@ class ReplayVectorEnv:
             self.envs,
             self.slots,
             self._execution,
+            self._sending,
             self._step,
             actions,
             flat,

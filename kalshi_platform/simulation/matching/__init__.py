@@ -14,6 +14,7 @@ __all__ = [
     "engine",
     "exchange",
     "execute",
+    "expiry",
     "meeting",
     "orders",
     "reasons",

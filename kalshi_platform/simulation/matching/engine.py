@@ -46,6 +46,7 @@ class Tape(NamedTuple):
     change: np.ndarray  # (N,) i8, signed
     is_fill: np.ndarray  # (N,) u1
     fair: np.ndarray  # (N,) f8, fair probability of the market at that time: for oracles only
+    exch_us: np.ndarray  # (N,) i8, when it happened, since the event opened; 0 where nobody keeps it
     n: np.ndarray  # (1,) i8 rows written
     now_us: np.ndarray  # (1,) i8
     now_fair: np.ndarray  # (M,) f8
@@ -80,6 +81,7 @@ def new_tape(n_markets: int, capacity: int) -> Tape:
         change=np.zeros(capacity, "i8"),
         is_fill=np.zeros(capacity, "u1"),
         fair=np.zeros(capacity, "f8"),
+        exch_us=np.zeros(capacity, "i8"),
         n=np.zeros(1, "i8"),
         now_us=np.zeros(1, "i8"),
         now_fair=np.zeros(n_markets, "f8"),

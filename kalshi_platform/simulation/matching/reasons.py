@@ -61,20 +61,21 @@ NAMES: Final[dict[int, str]] = {
 #: First code that is none of the exchange's.
 OURS: Final = 60
 
-#: Code of the flat REST error body, and its ``details`` where it has any. Seen in the exchange's documents or
+#: Code of the REST error body, and its ``details`` where it has any. Seen in the exchange's documents or
 #: answers: invalid_order, invalid_order_size, available_balance_too_low, order_side_mismatch,
-#: order_ticker_mismatch, MARKET_INACTIVE and the details of a post-only cross; the others are assumed.
+#: order_ticker_mismatch, MARKET_INACTIVE, the details of a post-only cross, and the three of ``CONFLICTS``;
+#: the others are assumed.
 API_CODES: Final[dict[np.int64, tuple[str, str]]] = {
     INVALID_ORDER: ("invalid_order", ""),
     INVALID_PRICE: ("invalid_order", "invalid price"),
     INVALID_ORDER_SIZE: ("invalid_order_size", ""),
     POST_ONLY_CROSS: ("invalid_order", "post only cross"),
     INSUFFICIENT_BALANCE: ("available_balance_too_low", ""),
-    FOK_INSUFFICIENT_VOLUME: ("invalid_order", "fill or kill insufficient volume"),
+    FOK_INSUFFICIENT_VOLUME: ("fill_or_kill_insufficient_resting_volume", ""),
     EXCEEDED_PER_MARKET_RISK_LIMIT: ("invalid_order", "exceeded per market risk limit"),
     EXCEEDED_ORDER_GROUP_RISK_LIMIT: ("invalid_order", "exceeded order group risk limit"),
-    EXCHANGE_PAUSED: ("exchange_paused", ""),
-    TRADING_PAUSED: ("trading_paused", ""),
+    EXCHANGE_PAUSED: ("exchange_is_paused", ""),
+    TRADING_PAUSED: ("trading_is_paused", ""),
     MARKET_INACTIVE: ("MARKET_INACTIVE", ""),
     ORDER_NOT_FOUND: ("not_found", ""),
     ORDER_SIDE_MISMATCH: ("order_side_mismatch", ""),
@@ -83,6 +84,11 @@ API_CODES: Final[dict[np.int64, tuple[str, str]]] = {
     INVALID_ORDER_GROUP_LIMIT: ("invalid_parameters", ""),
     OPEN_ORDER_LIMIT: ("invalid_order", "open order limit exceeded"),
 }
+
+#: Codes of ``API_CODES`` that the exchange was seen to answer with status 409: the order could not be, now.
+CONFLICTS: Final = frozenset({
+    "fill_or_kill_insufficient_resting_volume", "exchange_is_paused", "trading_is_paused",
+})  # fmt: skip
 
 #: Rejects that FIX names.
 FIX_NAMES: Final = frozenset({

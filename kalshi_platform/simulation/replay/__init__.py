@@ -17,6 +17,8 @@ __all__ = [
     "open",
     "pages",
     "planning",
+    "queue",
+    "sending",
     "state",
     "terms",
     "trading",

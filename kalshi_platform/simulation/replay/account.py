@@ -35,6 +35,9 @@ ACCOUNT_SLOT_FIELDS: Final = [
     ("n_orders", "i4"),
     ("n_fills", "i4"),
     ("n_reached_fills", "i4"),  # of a resting order that the opposite best reached without a print
+    ("n_queued", "i4"),  # resting orders that filled and whose queue was known
+    ("ahead_e2", "i8"),  # sum over them of the size ahead when they came to rest
+    ("passed_ahead_e2", "i8"),  # sum of what of it traded before their first fill
 ]
 
 
@@ -61,6 +64,9 @@ def clear_position(slot: Any) -> None:
     slot.n_orders = 0
     slot.n_fills = 0
     slot.n_reached_fills = 0
+    slot.n_queued = 0
+    slot.ahead_e2 = 0
+    slot.passed_ahead_e2 = 0
 
 
 @kernel

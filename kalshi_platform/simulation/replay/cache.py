@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
+from kalshi_platform.domain.places import user_home
 from kalshi_platform.storage import locks
 from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import whole_folder
@@ -81,7 +82,8 @@ def cache_folder() -> Path:
 
     Without the variable it lies in ``~/.cache/kalshi-platform``. The folder may not exist yet.
     """
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
+    named = os.environ.get(CACHE_VARIABLE)
+    return (Path(named) if named else user_home(CACHE_VARIABLE) / ".cache" / "kalshi-platform") / "banks"
 
 
 def made(folder: Path) -> Path:

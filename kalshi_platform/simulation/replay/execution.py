@@ -2,11 +2,12 @@
 
 Life of an order    sent at t -> reaches the book as it stands at t + latency -> taken, RESTING (maker) or
                     SEEKING (taker where only prints are known) -> gone. A slot has one working order and
-                    one in flight; the one in flight replaces the other when it arrives, not before.
+                    one in flight; the one in flight replaces the other when it arrives, not before. Sending:
+                    sending.py.
 Books of levels     a taker walks the five levels down to its limit, less what it took before (own impact). A
 and quotes          maker fills, each time at its own price,
-                    - by a print strictly through its price, or by prints at its price once the size displayed
-                      there when it arrived has traded (cancellations never advance it);
+                    - by a print strictly through its price, or by prints at its price once nobody is ahead of
+                      it there (queue.py);
                     - at the end of a burst (``Rows.burst_end``), after its prints, where the opposite best
                       has reached its price: up to the size displayed at that price and beyond. Then nobody is
                       ahead of it any more, and the rest of it stays.
@@ -28,7 +29,7 @@ from typing import Any, Final
 
 from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.data.market_data.schema import NO, YES
-from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
@@ -44,21 +45,26 @@ from kalshi_platform.simulation.replay.impact import (
     remember,
 )
 from kalshi_platform.simulation.replay.planning import (
-    NO_FEE,
     ExecutionParams,
-    full_fee,
     is_paused,
-    plan_order,
     raises_position,
     rounding_of,
     scaled_rate_e6,
     wanted_qty_e2,
 )
+from kalshi_platform.simulation.replay.queue import (
+    QUEUE_FIELDS,
+    count_queue,
+    cut_queue,
+    displayed_ahead_e2,
+    join_queue,
+    pass_queue,
+)
 
 #: Where the working order stands.
 IDLE, RESTING, SEEKING = range(3)
-#: Queue ahead of an order where the displayed size is not known: only a print through it fills.
-QUEUE_UNKNOWN: Final = 1 << 62
+#: ``sent_action`` of a cancel on its way; it ends the working order and is none of a policy's actions.
+CANCEL: Final = N_ACTIONS
 
 #: Fields of a slot's record: its working order, the one in flight, and the liquidity it has taken.
 ORDER_FIELDS: Final = [
@@ -66,16 +72,16 @@ ORDER_FIELDS: Final = [
     ("order_action", "u1"),
     ("order_price_e4", "i8"),  # limit
     ("order_qty_e2", "i8"),  # remaining
-    ("queue_e2", "i8"),  # displayed size ahead
     ("expiry_ns", "i8"),
     ("burst_filled_e2", "i8"),  # what prints of the present burst filled of the slot's orders
     ("accumulator_e6", "i8"),  # of fees
     ("order_reserved_e6", "i8"),
-    ("sent_action", "u1"),  # HOLD = nothing in flight
+    ("sent_action", "u1"),  # HOLD = nothing in flight, CANCEL = a cancel
     ("sent_price_e4", "i8"),
     ("sent_qty_e2", "i8"),
     ("sent_reserved_e6", "i8"),
     ("arrival_ns", "i8"),
+    *QUEUE_FIELDS,
     *IMPACT_FIELDS,
 ]
 
@@ -89,29 +95,6 @@ def clear_order(slot: Any) -> None:
     slot.sent_reserved_e6 = 0
     slot.burst_filled_e2 = 0
     forget_impact(slot)
-
-
-@kernel
-def submit(
-    row: Any, terms: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
-) -> None:
-    """Send ``action`` at ``now_ns``; HOLD sends nothing.
-
-    A resting order stays in the book, and can fill, until the new order arrives and replaces it.
-    """
-    if action == HOLD:
-        return
-    fee, budget_e6 = full_fee(terms, NO_FEE, params), env.cash_e6 - env.reserved_e6
-    price, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
-    if qty == 0:
-        return
-    env.reserved_e6 += reserve_e6
-    slot.n_orders += 1
-    slot.sent_action = action
-    slot.sent_price_e4 = price
-    slot.sent_qty_e2 = qty
-    slot.sent_reserved_e6 = reserve_e6
-    slot.arrival_ns = now_ns + params.latency_ns
 
 
 @kernel
@@ -179,6 +162,16 @@ def _fill(
 
 
 @kernel
+def _fill_resting(terms: Any, env: Any, slot: Any, qty_e2: int, now_ns: int, params: ExecutionParams) -> bool:
+    """Book ``qty_e2`` at the resting order's own price, as :func:`_fill`; its first fill counts its queue."""
+    is_first = slot.order_qty_e2 == slot.placed_qty_e2
+    is_filled = _fill(terms, env, slot, slot.order_price_e4, qty_e2, True, now_ns, params)
+    if is_first and is_filled:
+        count_queue(slot)
+    return is_filled
+
+
+@kernel
 def _reaches(slot: Any, price_e4: int) -> bool:
     """True where an opposite price meets the limit of the slot's order."""
     if raises_position(slot.order_action):
@@ -206,21 +199,6 @@ def _take(
 
 
 @kernel
-def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
-    """Displayed size at the order's own price; QUEUE_UNKNOWN where nobody can know it."""
-    if market.source == PRINTS_ONLY:
-        return QUEUE_UNKNOWN
-    for level in range(LEVELS):
-        px = row.bid_px_e4[level] if up else row.ask_px_e4[level]
-        if px < 0 or (up and px < price_e4) or (not up and px > price_e4):
-            return 0
-        if px == price_e4:
-            shown = row.bid_qty_e2[level] if up else row.ask_qty_e2[level]
-            return shown if shown >= 0 else QUEUE_UNKNOWN
-    return QUEUE_UNKNOWN  # deeper than the levels that are known
-
-
-@kernel
 def _rest(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """Join the book behind the size displayed at the price; end a post-only order that would cross.
 
@@ -232,7 +210,7 @@ def _rest(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -
     if opposite >= 0 and ((up and price >= opposite) or (not up and price <= opposite)):
         withdraw(env, slot)
         return
-    slot.queue_e2 = _queue_e2(row, market, price, up) if params.maker_queue else 0
+    join_queue(slot, displayed_ahead_e2(row, market, price, up) if params.maker_queue else 0)
 
 
 @kernel
@@ -246,6 +224,8 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     withdraw(env, slot)
     action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
     slot.sent_action = HOLD
+    if action == CANCEL:
+        return
     slot.sent_reserved_e6 = 0
     at_ns = slot.arrival_ns + slot.shift_ns
     if at_ns >= slot.end_ns or is_paused(slot, at_ns):
@@ -298,6 +278,8 @@ def on_row(
         _seek(row, market, terms, env, slot, now_ns, params)
     elif slot.order_state == RESTING:
         _meet_print(row, terms, env, slot, now_ns, params)
+        if row.state & ROW_BURST_END != 0:
+            cut_queue(row, market, slot, raises_position(slot.order_action), now_ns)
     if row.state & ROW_BURST_END != 0:
         _meet_opposite(row, market, terms, env, slot, now_ns, params)
 
@@ -325,13 +307,9 @@ def _meet_print(row: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: 
         return
     qty = row.print_qty_e2
     if row.print_px_e4 == slot.order_price_e4:
-        if slot.queue_e2 == QUEUE_UNKNOWN:
-            return
-        slot.queue_e2 -= qty
-        qty = max(-slot.queue_e2, 0)
-        slot.queue_e2 = max(slot.queue_e2, 0)
+        qty = pass_queue(slot, qty, now_ns)
     qty = min(qty, slot.order_qty_e2)
-    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+    if qty > 0 and _fill_resting(terms, env, slot, qty, now_ns, params):
         slot.burst_filled_e2 += qty
 
 
@@ -359,7 +337,7 @@ def _meet_opposite(
             break
         size_e2 += free_e2(row, slot, side, level, params)
     qty = min(size_e2, slot.order_qty_e2)
-    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+    if qty > 0 and _fill_resting(terms, env, slot, qty, now_ns, params):
         slot.n_reached_fills += 1
         _consume(row, slot, side, qty, params)
 

@@ -13,20 +13,23 @@ import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.actions import HOLD, N_ACTIONS
-from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import ROW_CROSSED
+from kalshi_platform.simulation.replay.draws import draw_below
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import (
     NO_FEE,
     ExecutionParams,
+    FullFee,
     full_fee,
     is_paused,
     plan_order,
     raises_position,
 )
+from kalshi_platform.simulation.replay.sending import keeps_order
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 from kalshi_platform.simulation.replay.terms import terms_place
 
@@ -90,6 +93,21 @@ def _forbid_all(slot: Any) -> None:
     """Forbid every action of a slot but HOLD."""
     for action in range(1, N_ACTIONS):
         slot.mask[action] = 0
+    slot.most_e6 = 0
+
+
+@inline_kernel
+def _allow(row: Any, terms: Any, fee: FullFee, slot: Any, budget_e6: int, params: ExecutionParams) -> None:
+    """Write which actions a slot may take with ``budget_e6``, and the most cash that one of them takes."""
+    highest_e6 = 0
+    for action in range(1, N_ACTIONS):
+        _, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
+        slot.mask[action] = 1 if qty > 0 else 0
+        highest_e6 = max(highest_e6, reserve_e6)
+    if slot.order_state == RESTING and slot.mask[slot.order_action] == 0:
+        # to keep an order costs nothing
+        slot.mask[slot.order_action] = keeps_order(row, terms, slot, slot.order_action, params)
+    slot.most_e6 = highest_e6
 
 
 @kernel
@@ -105,11 +123,11 @@ def update_mask(
 
     A market that, as far as is known, is closed or paused now allows nothing else.
 
-    Cash is shared. A slot may count on the cash that is left if the slots before it spend the most they may,
-    so that the account can pay for any choice of allowed actions together.
+    Cash is shared: the account can pay for any choice of allowed actions together. Where it could not pay
+    for the dearest choice, the slots take their turns in an order drawn anew.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
-    fee = NO_FEE
+    fee, most_e6 = NO_FEE, 0
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         slot.mask[HOLD] = 1
@@ -123,12 +141,50 @@ def update_mask(
             _forbid_all(slot)
             continue
         fee = full_fee(terms, fee, params)
-        highest_e6 = 0
-        for action in range(1, N_ACTIONS):
-            _, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
-            slot.mask[action] = 1 if qty > 0 else 0
-            highest_e6 = max(highest_e6, reserve_e6)
-        budget_e6 -= highest_e6
+        _allow(row, terms, fee, slot, budget_e6, params)
+        most_e6 += slot.most_e6
+    if most_e6 > budget_e6:
+        share_cash(rows, all_terms, env, slots, n, params)
+
+
+@kernel
+def draw_turns(slots: np.ndarray, n: int, now_ns: int) -> None:
+    """Write the slots of environment ``n`` into ``turn``, in an order drawn from the time."""
+    key = int(now_ns)
+    for s in range(slots.shape[1]):
+        slots[n, s].turn = s
+    for last in range(slots.shape[1] - 1, 0, -1):
+        other = draw_below(key, last, last + 1)
+        turn = slots[n, last].turn
+        slots[n, last].turn = slots[n, other].turn
+        slots[n, other].turn = turn
+
+
+@kernel
+def share_cash(
+    rows: np.ndarray,
+    all_terms: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    params: ExecutionParams,
+) -> None:
+    """Write the masks again where cash is scarce; in them are the actions that each slot alone could pay.
+
+    One slot after the other, in an order drawn from the time, may count on the cash that is left if those
+    before it spend the most they may.
+    """
+    budget_e6 = env.cash_e6 - env.reserved_e6
+    draw_turns(slots, n, env.now_ns)
+    for k in range(slots.shape[1]):
+        slot = slots[n, slots[n, k].turn]
+        if slot.most_e6 <= budget_e6:
+            budget_e6 -= slot.most_e6
+            continue
+        terms = all_terms[terms_place(all_terms, slot, env.now_ns + slot.shift_ns)]
+        fee = full_fee(terms, NO_FEE, params)
+        _allow(rows[slot.cursor], terms, fee, slot, budget_e6, params)
+        budget_e6 -= slot.most_e6
 
 
 @kernel

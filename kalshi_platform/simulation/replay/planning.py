@@ -155,6 +155,12 @@ def full_fee(terms: Any, before: FullFee, params: ExecutionParams) -> FullFee:
 
 
 @kernel
+def buy_reserve_e6(action: int, price_e4: int, qty_e2: int, fee_e6: int, params: ExecutionParams) -> int:
+    """Cash that an order to buy reserves: cost at the limit, highest fee, one unit for the rounding."""
+    return unit_price_e4(action, price_e4) * qty_e2 + fee_e6 + params.unit_e6
+
+
+@kernel
 def plan_order(
     row: Any, terms: Any, fee: FullFee, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:
@@ -173,7 +179,7 @@ def plan_order(
     if action in (SELL_YES, SELL_NO):
         return price, qty, 0
     fee_e6 = fee.highest_e6 if qty == params.order_qty_e2 else model_fee_e6(fee.rate_e6, 5_000, qty)
-    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6 + params.unit_e6
+    reserve_e6 = buy_reserve_e6(action, price, qty, fee_e6, params)
     if reserve_e6 > budget_e6:
         return 0, 0, 0
     return price, qty, reserve_e6

@@ -48,6 +48,8 @@ _SLOT_FIELDS: Final[list[Any]] = [
     ("terms_at", "i4"),  # of the market
     ("terms", "i4"),  # place in ``BankArrays.terms`` of those in force at the slot's row
     ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
+    ("most_e6", "i8"),  # the most cash that an action of the mask takes
+    ("turn", "u1"),  # slot whose turn it is at this place where cash is scarce
     ("settles", "u1"),
     ("settled", "u1"),
     ("mask", "u1", (N_ACTIONS,)),  # 1 = available
@@ -56,10 +58,10 @@ _SLOT_FIELDS: Final[list[Any]] = [
 ]
 #: Fields that every step reads, in front: three cache lines. The rest is read where an order works.
 _EVERY_STEP: Final = (
-    "position_e2", "mark2_e4", "cost_e6", "opened_ns", "cursor", "stop", "shift_ns", "pause_ns",
-    "pause_known_ns", "order_reserved_e6", "equity_e6", "exposure_e6", "slot_cash_e6", "n_taken",
+    "position_e2", "mark2_e4", "cost_e6", "cursor", "stop", "shift_ns", "pause_ns",
+    "pause_known_ns", "order_reserved_e6", "equity_e6", "exposure_e6", "slot_cash_e6", "n_taken", "most_e6",
     "burst_filled_e2", "terms", "market", "reward", "state", "order_state", "order_action", "sent_action",
-    "settles", "mask", "action_counts", "masked_counts", "terms_at",
+    "settles", "mask", "action_counts", "masked_counts", "terms_at", "opened_ns",
 )  # fmt: skip
 SLOT_DTYPE: Final = np.dtype(
     sorted(_SLOT_FIELDS, key=lambda f: _EVERY_STEP.index(f[0]) if f[0] in _EVERY_STEP else len(_EVERY_STEP)),

@@ -13,9 +13,12 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.planning import ExecutionParams
+from kalshi_platform.simulation.replay.sending import SendParams
 
 OrderStyle = Literal["taker", "maker"]
 FeeTime = Literal["as_of", "today"]
+HoldMeaning = Literal["keep", "cancel"]
+Sizing = Literal["full", "taper"]
 
 
 class TradingConfig(Config):
@@ -30,14 +33,37 @@ class TradingConfig(Config):
     )
     groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature sets observed a slot")
     order_style: OrderStyle = Field("taker", description="taker crosses the spread, maker rests in the book")
-    latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
+    latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book: the order leg")
+    feed_latency_ms: int = Field(
+        0,
+        ge=0,
+        description="from the exchange's book to the observation: the feed leg, beyond what was recorded",
+    )
+    latency_sigma: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="spread of both legs: 0 = constant; else log-normal, the settings their medians (p99 = "
+        "exp(2.33 x sigma) times the median)",
+    )
     decision_interval_ms: int = Field(
         0, ge=0, description="least time between two decisions; 0 = a decision at every message"
     )
     order_qty_e2: int = Field(1_000, gt=0, description="size of one order, 1e-2 contract")
+    sizing: Sizing = Field(
+        "full",
+        description="size of a buy: full = order_qty_e2; taper = order_qty_e2 times the free share of the "
+        "position limit, at least one contract",
+    )
     position_limit_e2: int = Field(5_000, gt=0, description="largest position a market, 1e-2 contract")
     capital_e6: int = Field(200_000_000, gt=0, description="cash at the start of an episode, 1e-6 dollar")
-    order_ttl_ms: int = Field(60_000, gt=0, description="life of a resting order")
+    order_ttl_ms: int = Field(
+        60_000, gt=0, description="life of a resting order; the action that keeps it begins it anew"
+    )
+    hold: HoldMeaning = Field(
+        "keep",
+        description="what HOLD does with a resting order: keep leaves it in the book, cancel cancels it",
+    )
     max_slippage_e4: int = Field(
         100, ge=0, lt=10_000, description="taker limit beyond the best price, 1e-4 dollar"
     )
@@ -85,6 +111,17 @@ class TradingConfig(Config):
             unit_e6=unit_e6 if self.fee_scale_e6 else 1,
             fees_today=self.fees == "today",
             maker_queue=self.maker_queue,
+        )
+
+    @property
+    def sending(self) -> SendParams:
+        """Scalars that only the sending of an order takes; the seed is the environment's to set."""
+        return SendParams(
+            hold_cancels=self.hold == "cancel",
+            tapers=self.sizing == "taper",
+            feed_ns=self.feed_latency_ms * NS_PER_MS,
+            latency_sigma=self.latency_sigma,
+            seed=0,
         )
 
     @property

@@ -25,4 +25,5 @@ __all__ = [
     "preset_of",
     "presets",
     "simulate",
+    "spans",
 ]

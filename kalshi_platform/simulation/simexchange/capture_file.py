@@ -5,8 +5,8 @@ Owns    the wire text of the exchange's frames (docs/exchange.md, "Frames"), wit
 Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, ``sid`` 3 pauses and new
 price bands where there are any, each with its own ``seq``. ``ok`` answers use up numbers of sid 1, as on
 the wire. Messages lost from the book stream leave a hole in its numbers; new snapshots follow.
-Mark    every line, outside its frame, says "simulated", so that nobody takes a part of the file for a
-        recording.
+Mark    every line, outside its frame, says "simulated" and names the world, so that nobody takes a part of
+        the file for a recording.
 """
 
 from collections.abc import Iterator
@@ -42,10 +42,6 @@ def _count(qty_e2: int) -> str:
     return f"{'-' if qty_e2 < 0 else ''}{abs(qty_e2) // 100}.{abs(qty_e2) % 100:02d}"
 
 
-def _line(recv_ns: int, conn: int, frame: str) -> str:
-    return f'{{"recv_ns":{recv_ns},"conn":{conn},{SIMULATED_MARK},"raw":{json_text(frame)}}}\n'
-
-
 def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str:
     # a side without orders is absent, as on the wire
     sides = [f'"{_SIDES[s]}_dollars_fp":[{",".join(levels[s])}]' for s in (0, 1) if levels[s]]
@@ -65,8 +61,15 @@ def _acks(tickers: list[str], has_lifecycle: bool) -> tuple[list[str], list[str]
     return acks, [json_text(tickers[: i + 1]) for i in range(1, len(tickers))]
 
 
-def capture_lines(event: SimEvent) -> Iterator[str]:
-    """Every line of one event's recording, newline included."""
+def capture_lines(event: SimEvent, world: str) -> Iterator[str]:
+    """Every line of one event's recording of ``world`` (``domain/worlds.py``), newline included."""
+    mark = f'{SIMULATED_MARK},"world":"{world}"'
+    for recv_ns, conn, frame in capture_frames(event):
+        yield f'{{"recv_ns":{recv_ns},"conn":{conn},{mark},"raw":{json_text(frame)}}}\n'
+
+
+def capture_frames(event: SimEvent) -> Iterator[tuple[int, int, str]]:
+    """(receive time in ns, connection, frame) of everything that was received of one event."""
     conn, tickers = event.index + 1, [spec.ticker for spec in event.specs]
     head = [
         f'"market_ticker":"{ticker}","market_id":"{_uuid(_MARKET_ID, event.index, m)}"'
@@ -77,7 +80,7 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
     wire, n_ok, n_trades = event.wire, 0, 0
     rows = wire.rows
     for ack in acks:
-        yield _line(int(rows.recv_ns[0]), conn, ack)
+        yield int(rows.recv_ns[0]), conn, ack
     columns = (
         rows.recv_ns,
         rows.exch_ns,
@@ -94,14 +97,14 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
     ):
         while to_tell and to_tell[-1].recv_ns <= recv_ns:
             n_told = len(tickers) * (len(event.told) - len(to_tell))
-            yield from _told_lines(event, to_tell.pop(), n_told, tickers)
+            yield from _told(event, to_tell.pop(), n_told, tickers)
         if kind == DELTA:
             ts_ms = exch_ns // NS_PER_MS
-            yield _line(recv_ns, conn, _delta(seq + n_ok, head[m], side, price, qty, ts_ms))
+            yield recv_ns, conn, _delta(seq + n_ok, head[m], side, price, qty, ts_ms)
             if flags & FLAG_FILL:
                 n_trades += 1
                 trade_id = _uuid(_TRADE_ID, event.index, n_trades)
-                yield _line(recv_ns, conn, _trade(n_trades, trade_id, tickers[m], side, price, -qty, ts_ms))
+                yield recv_ns, conn, _trade(n_trades, trade_id, tickers[m], side, price, -qty, ts_ms)
             continue
         if flags & FLAG_START:
             levels = ([], [])
@@ -109,14 +112,16 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
                 n_ok += 1
                 ok = f'"type":"ok","sid":{BOOK_SID},"seq":{seq + n_ok - 1}'
                 ok = f'{{"id":{n_ok + 2},{ok},"msg":{{"market_tickers":{oks[m - 1]}}}}}'
-                yield _line(recv_ns, conn, ok)
+                yield recv_ns, conn, ok
         else:
             levels[side].append(f'["{_dollars(price)}","{_count(qty)}"]')
         if flags & FLAG_LAST:
-            yield _line(recv_ns, conn, _snapshot(seq + n_ok, head[m], levels))
+            yield recv_ns, conn, _snapshot(seq + n_ok, head[m], levels)
 
 
-def _told_lines(event: SimEvent, told: Announced, n_told: int, tickers: list[str]) -> Iterator[str]:
+def _told(
+    event: SimEvent, told: Announced, n_told: int, tickers: list[str]
+) -> Iterator[tuple[int, int, str]]:
     """Lifecycle frames of every market of an event about one thing, after ``n_told`` such frames."""
     bands = ""
     if told.event_type == "price_level_structure_updated":
@@ -125,7 +130,7 @@ def _told_lines(event: SimEvent, told: Announced, n_told: int, tickers: list[str
     for m, ticker in enumerate(tickers):
         msg = f'"market_ticker":"{ticker}","event_type":"{told.event_type}"{bands}'
         head = f'"type":"market_lifecycle_v2","sid":{LIFECYCLE_SID},"seq":{n_told + m + 1}'
-        yield _line(told.recv_ns, event.index + 1, f'{{{head},"msg":{{{msg}}}}}')
+        yield told.recv_ns, event.index + 1, f'{{{head},"msg":{{{msg}}}}}'
 
 
 def _band(band: PriceBand) -> str:

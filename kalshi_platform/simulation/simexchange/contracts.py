@@ -75,6 +75,18 @@ def draw_contracts(rng: np.random.Generator, family: Family, n: int) -> list[Con
     return [Contract(a, b) for a, b in zip([None, *strikes], [*strikes, None], strict=True)]
 
 
+def names_of(contracts: list[Contract]) -> list[str]:
+    """Last parts of the tickers of one event's markets, each another one.
+
+    The two brackets that share their only strike would have one name: the lower one's ends in L.
+    """
+    names = [contract.name for contract in contracts]
+    return [
+        f"{name}L" if contract.lower is None and names.count(name) > 1 else name
+        for name, contract in zip(names, contracts, strict=True)
+    ]
+
+
 def draw_grid(rng: np.random.Generator, fine_share: float) -> tuple[PriceBand, ...]:
     """Price bands of one event: mostly whole cents."""
     u = rng.random()

@@ -35,6 +35,7 @@ from kalshi_platform.simulation.simexchange.contracts import (
     draw_contracts,
     draw_grid,
     grid_prices_e4,
+    names_of,
 )
 from kalshi_platform.simulation.simexchange.kernel import trade_event
 
@@ -49,6 +50,8 @@ LIFECYCLE_SID: Final = 3
 _SERIES: Final[dict[Family, str]] = {"single": "SIMONE", "nested": "SIMTOP", "brackets": "SIMBKT"}
 _ORDERS_A_MARKET: Final = 128
 _NETWORK_US: Final = 9_000
+#: A shorter recording has no room for a hole with rows on both sides.
+_LEAST_WITH_GAP: Final = 10
 
 
 class SimMarket(NamedTuple):
@@ -149,7 +152,7 @@ def _specs(
     event = f"{_SERIES[family]}-{index:05d}"
     return [
         MarketSpec(
-            ticker=f"{event}-{contract.name}",
+            ticker=f"{event}-{name}",
             event=event,
             series=_SERIES[family],
             category="Simulated",
@@ -158,7 +161,7 @@ def _specs(
             price_ranges=bands,
             mutually_exclusive=family == "brackets",
         )
-        for contract in contracts
+        for name in names_of(contracts)
     ]
 
 
@@ -261,15 +264,17 @@ class _Recorder:
 
 def record_tape(
     rng: np.random.Generator, tape: Tape, opening: np.ndarray, first_fair: np.ndarray, grid: np.ndarray,
-    open_ns: int, *, gap_share: float, max_lost: int,
+    open_ns: int, delay_us: np.ndarray, *, gap_share: float, max_lost: int,
 ) -> Wire:  # fmt: skip
-    """Rows that a recorder received: snapshots, deltas and, in some events, a hole and new snapshots."""
-    n_markets, n = opening.shape[0], tape.time_us.size
-    # leave room for the snapshots, which are stamped just before the delta that follows them
-    tape.time_us[:] += (np.arange(n) + 1) * n_markets
-    recorder = _Recorder(tape, opening, grid, open_ns, _NETWORK_US + rng.integers(0, 4_000, n))
+    """Rows that a recorder received: snapshots, deltas and, in some events, a hole and new snapshots.
+
+    The rows of the tape are more than one us a market apart: a snapshot is stamped just before the delta that
+    follows it. ``delay_us`` (n,) i8: from when it happened to when it was received.
+    """
+    n = tape.time_us.size
+    recorder = _Recorder(tape, opening, grid, open_ns, delay_us)
     recorder.snapshots(first_fair)
-    if rng.random() < gap_share:
+    if rng.random() < gap_share and n >= _LEAST_WITH_GAP:
         at = int(rng.uniform(0.1, 0.8) * n)
         found = min(at + int(rng.integers(1, max_lost + 1)), n - 2)
         recorder.receive(at)
@@ -309,10 +314,13 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
         )
         for spec, low, high in zip(specs, lower, upper, strict=True)
     ]
+    tape.time_us[:] += (np.arange(tape.time_us.size) + 1) * n_markets  # room for the snapshots
     first_fair = np.array([tape.fair[np.flatnonzero(tape.market == m)[0]] for m in range(n_markets)])
+    delay_us = _NETWORK_US + rng.integers(0, 4_000, tape.time_us.size)
     wire = record_tape(
-        rng, tape, opening, first_fair, grid, open_ns, gap_share=config.gap_share, max_lost=config.max_lost
-    )
+        rng, tape, opening, first_fair, grid, open_ns, delay_us,
+        gap_share=config.gap_share, max_lost=config.max_lost,
+    )  # fmt: skip
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire)
 
 

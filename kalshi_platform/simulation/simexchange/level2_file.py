@@ -3,7 +3,8 @@
 Owns   the column layouts shared with recorded data (``data/market_data/importers`` reads both alike).
 Layout events: one row group an event, rows in the order received; ``is_fill`` marks prints. The session
        is the event's index, so that ``seq`` counts per (session, sid).
-Mark   the schema metadata says "simulated", so that nobody takes the rows for a recording.
+Mark   the schema metadata says "simulated" and names the world, so that nobody takes the rows for a
+       recording.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalshi_platform.data.market_data.importers.parquet import PROVENANCE_KEY, SIMULATED
+from kalshi_platform.data.market_data.importers.parquet import PROVENANCE_KEY, SIMULATED, WORLD_KEY
 from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_START
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.units import DOLLAR_E4, NO_TIME, NS_PER_MS, NS_PER_SECOND
@@ -22,7 +23,7 @@ from kalshi_platform.simulation.simexchange.generate import DETERMINATION_NS, Si
 
 _PROVENANCE: Final = {PROVENANCE_KEY: SIMULATED}
 
-LEVEL2_SCHEMA: Final = pa.schema(
+_LEVEL2_SCHEMA: Final = pa.schema(
     [
         ("recv_ts_ms", pa.int64()),
         ("exch_ts_ms", pa.int64()),
@@ -69,6 +70,11 @@ MARKETS_SCHEMA: Final = pa.schema(
 )
 
 
+def level2_schema(world: str) -> pa.Schema:
+    """Layout of the level-2 rows of ``world`` (``domain/worlds.py``)."""
+    return _LEVEL2_SCHEMA.with_metadata({**_PROVENANCE, WORLD_KEY: world})
+
+
 def _strings(codes: np.ndarray, words: list[str], null: np.ndarray | None = None) -> pa.Array:
     """Words picked by ``codes``; null where the mask ``null`` is set."""
     indices = pa.array(codes.astype("i4"), mask=null)
@@ -96,7 +102,7 @@ def level2_table(event: SimEvent) -> pa.Table:
         _strings((1 - rows.side) % 2, ["yes", "no"], ~fill),
         pa.array(fill, mask=~delta),
     ]
-    return pa.Table.from_arrays(columns, schema=LEVEL2_SCHEMA)
+    return pa.Table.from_arrays(columns, schema=_LEVEL2_SCHEMA)
 
 
 def _rfc3339(time_ns: int | None) -> str:

@@ -19,12 +19,12 @@ from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange.capture_file import capture_lines
 from kalshi_platform.simulation.simexchange.generate import SimEvent
 from kalshi_platform.simulation.simexchange.level2_file import (
-    LEVEL2_SCHEMA,
+    level2_schema,
     level2_table,
     market_rows_of,
     write_markets,
 )
-from kalshi_platform.simulation.simexchange.presets import ExchangeConfig, event_of
+from kalshi_platform.simulation.simexchange.presets import ExchangeConfig, event_of, world_of
 from kalshi_platform.storage.room import require_room
 from kalshi_platform.storage.whole_file import whole_folder
 
@@ -83,7 +83,8 @@ def _write(
     path = folder / EVENTS_NAMES[file_format]
     markets: list[dict[str, Any]] = []
     n_messages = n_gaps = 0
-    writer = _parquet_writer(path) if file_format == "parquet" else _capture_writer(path)
+    world = world_of(config)
+    writer = _parquet_writer(path, world) if file_format == "parquet" else _capture_writer(path, world)
     with writer as write:
         for index in range(config.n_events):
             event = event_of(config, index)
@@ -97,13 +98,14 @@ def _write(
 
 
 @contextmanager
-def _parquet_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
-    with pq.ParquetWriter(path, LEVEL2_SCHEMA, compression="zstd") as writer:
-        yield lambda event: writer.write_table(level2_table(event))
+def _parquet_writer(path: Path, world: str) -> Iterator[Callable[[SimEvent], None]]:
+    schema = level2_schema(world)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        yield lambda event: writer.write_table(level2_table(event).cast(schema))
 
 
 @contextmanager
-def _capture_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
+def _capture_writer(path: Path, world: str) -> Iterator[Callable[[SimEvent], None]]:
     # no name and no time in the gzip header, so that equal recordings are equal files
     with path.open("wb") as plain, gzip.GzipFile("", "wb", compresslevel=3, fileobj=plain, mtime=0) as packed:
         waiting: list[str] = []
@@ -114,7 +116,7 @@ def _capture_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
             ready = bisect_left(waiting, event.specs[0].open_ns, key=_recv_ns)
             packed.write("".join(waiting[:ready]).encode())
             waiting[:ready] = []
-            waiting.extend(capture_lines(event))
+            waiting.extend(capture_lines(event, world))
             waiting.sort(key=_recv_ns)  # stable: lines of one time stay in the order of their events
 
         yield write

@@ -24,11 +24,13 @@ import pyarrow as pa
 
 from kalshi_platform.data.market_data.capture import (
     MAX_LINE_BYTES,
+    ConnectionEnd,
     ConnectionNote,
     is_note,
     is_simulated_line,
     parse_line,
     read_lines,
+    world_of_line,
 )
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.facts import EventFeeTold
@@ -53,15 +55,17 @@ _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)\\*"')
 
 
 class CaptureIndex(NamedTuple):
-    """Tickers that one capture file names, and whether it is simulated."""
+    """Tickers that one capture file names, whether it is simulated, and the worlds that it names."""
 
     mentions: dict[str, int]  # ticker -> how often it is named
     simulated: bool
+    worlds: frozenset[str]
 
 
 def index_capture(path: Path) -> CaptureIndex:
     """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
+    worlds: set[str] = set()
     simulated: bool | None = None if is_capture(path) else False
     for number, line in read_lines(path, MAX_LINE_BYTES if simulated is None else -1):
         if not line or is_note(line):
@@ -74,12 +78,14 @@ def index_capture(path: Path) -> CaptureIndex:
                 f"{path}: line {number} is {'recorded' if simulated else 'simulated'}, the lines before it "
                 "are not; take the file apart and import one of the two"
             )
+        if simulated:
+            worlds.add(world_of_line(line))
         seen.update(_TICKER.findall(line))
     if simulated is None:
         raise DataError(f"{path}: holds no frame; remove it or copy it again")
     # frames of a name that no market has are refused one by one (decode.py)
     names = {t.decode(errors="replace"): n for t, n in seen.items()}
-    return CaptureIndex({t: n for t, n in names.items() if is_ticker(t)}, simulated)
+    return CaptureIndex({t: n for t, n in names.items() if is_ticker(t)}, simulated, frozenset(worlds))
 
 
 def import_captures(
@@ -161,6 +167,9 @@ def feed_files(decoder: Decoder, paths: list[Path]) -> list[str]:
         for entry in read_entries(path, decoder.counters):
             if isinstance(entry, ConnectionNote):
                 decoder.take_note(entry)
+                continue
+            if isinstance(entry, ConnectionEnd):
+                decoder.end_connection(entry)
                 continue
             n_frames += 1
             try:

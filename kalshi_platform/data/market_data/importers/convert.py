@@ -39,6 +39,7 @@ from kalshi_platform.data.market_data.importers.table_map import (
 from kalshi_platform.data.market_data.importers.unknown import other_refusal, table_refusal
 from kalshi_platform.data.market_data.importers.values import Place
 from kalshi_platform.data.market_data.moments import unit_of_name
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.errors import ContractError, DataError
 
 KINDS: Final[tuple[TableKind, ...]] = get_args(TableKind)
@@ -139,7 +140,7 @@ def _loose_table(path: Path, counters: Counter[str]) -> RawTable:
     records = max(_record_lists(read_documents(path)), key=len, default=[])
     if not records:
         raise DataError(f"{path}: holds no list of objects; convert reads CSV, JSON, JSON lines and Parquet")
-    return RawTable(record_table(records), Place(str(path), "record", 1))
+    return RawTable(record_table(records, path), Place(str(path), "record", 1))
 
 
 def _record_lists(node: Any) -> Iterator[list[Mapping[str, Any]]]:
@@ -191,21 +192,26 @@ def _read_map(path: Path) -> tuple[TableKind, dict[str, dict[str, Any]]]:
     """Kind and columns of a map file; ContractError says what is wrong with it."""
     try:
         text = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as err:
-        raise ContractError(f"{path}: cannot be read as YAML ({err})") from None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as err:
+        raise ContractError(f"{path}: cannot be read as YAML ({bounded_message(str(err), 300)})") from None
     kind = next((k for k in KINDS if isinstance(text, dict) and text.get("kind") == k), None)
     columns = text.get("columns") if isinstance(text, dict) else None
     if kind is None or not isinstance(columns, dict):
         raise ContractError(
-            f"{path}: expected kind (one of {', '.join(KINDS)}) and columns; a map is\n{EXAMPLES['trades']}"
+            f"{path}: expected kind (one of {', '.join(KINDS)}) and columns; kalshi-platform dataset convert "
+            "--example trades prints a map to begin with"
         )
     entries: dict[str, dict[str, Any]] = {}
     for name, told in columns.items():
         if name not in FIELDS[kind]:
-            raise ContractError(f"{path}: {kind} have no field {name!r}; known are {', '.join(FIELDS[kind])}")
+            raise ContractError(
+                f"{path}: {kind} have no field {shown_value(name)}; known are {', '.join(FIELDS[kind])}"
+            )
         entry = told if isinstance(told, dict) else {"from": told}
         if not entry.keys() <= _KEYS or not {"from", "value"} & entry.keys():
-            raise ContractError(f"{path}: {name}: {entry}; a line of a map is {_line_of(kind, name)}")
+            raise ContractError(
+                f"{path}: {name}: {shown_value(entry)}; a line of a map is {_line_of(kind, name)}"
+            )
         entries[name] = entry
     return kind, entries
 
@@ -218,10 +224,10 @@ def _unit(
     allowed = UNITS.get(role)
     if allowed is None:
         if unit is not None:
-            raise ContractError(f"{where}: has no unit; leave unit: {unit} out")
+            raise ContractError(f"{where}: has no unit; leave unit: {str(unit)[:40]} out")
         return None
     if unit is not None and unit not in allowed:
-        raise ContractError(f"{where}: unit {unit!r}; expected {', '.join(allowed)}")
+        raise ContractError(f"{where}: unit {shown_value(unit)}; expected {', '.join(allowed)}")
     if unit is not None or pa.types.is_timestamp(table.schema.field(column).type):
         return unit
     if role == "time" and unit_of_name(column):
@@ -240,7 +246,7 @@ def _line_of(kind: TableKind, name: str) -> str:
 def _with_words(table: pa.Table, column: str, known: Any, where: str) -> tuple[pa.Table, str]:
     """Table with a further column, in which the words of ``column`` are put as ``known`` says."""
     if not isinstance(known, dict):
-        raise ContractError(f"{where}: values {known!r}; expected {{THEIR WORD: OUR WORD}}")
+        raise ContractError(f"{where}: values {shown_value(known)}; expected {{THEIR WORD: OUR WORD}}")
     # YAML reads a bare yes as true
     words = {_word(theirs): _word(ours) for theirs, ours in known.items()}
     texts = [None if v is None else _word(v) for v in table.column(column).to_pylist()]

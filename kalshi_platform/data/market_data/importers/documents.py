@@ -25,6 +25,7 @@ from kalshi_platform.data.market_data.importers.rest_quotes import (
 )
 from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
 from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, received_ns
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 
 _TICKER_NAMES: Final = ("market_ticker", "ticker", "ticker_name", "market")
@@ -41,6 +42,10 @@ _QUOTE_TYPES: Final = pa.schema([
     ("market_ticker", pa.string()), ("recv_ns", pa.int64()), ("yes_bid_e4", pa.int64()),
     ("yes_ask_e4", pa.int64()), ("yes_bid_size_e2", pa.int64()), ("yes_ask_size_e2", pa.int64()),
 ])  # fmt: skip
+
+
+#: Largest number of a column.
+_MOST: Final = 2**63 - 1
 
 
 class _Around(NamedTuple):
@@ -179,7 +184,22 @@ def quote_table(found: Holdings, path: Path, counters: Counter[str]) -> pa.Table
     quotes.sort(key=lambda q: (q.market_ticker, q.recv_ns))
     if not quotes:
         raise UnknownSchemaError(f"{path}: its candlesticks tell of trades only, without yes_bid and yes_ask")
-    return pa.Table.from_pylist([q._asdict() for q in quotes], schema=_QUOTE_TYPES)
+    try:
+        return pa.Table.from_pylist([q._asdict() for q in quotes], schema=_QUOTE_TYPES)
+    except UnicodeEncodeError as err:
+        raise _no_unicode(path, err) from None
+    except OverflowError:
+        raise _too_large(path, quotes) from None
+
+
+def _too_large(path: Path, quotes: list[QuoteRecord]) -> DataError:
+    """Error for the first number that no column holds."""
+    for quote in quotes:
+        for name, value in zip(quote._fields, quote, strict=True):
+            if isinstance(value, int) and abs(value) > _MOST:
+                words = f"{shown_value(quote.market_ticker)} has {name} = {shown_value(value)}"
+                return DataError(f"{path}: {words}, beyond any price, size or time; correct it in the file")
+    return DataError(f"{path}: a number is beyond any price, size or time; correct it in the file")
 
 
 def _candle_quotes(found: Holdings, path: Path, counters: Counter[str]) -> Iterator[QuoteRecord]:
@@ -193,7 +213,7 @@ def _candle_quotes(found: Holdings, path: Path, counters: Counter[str]) -> Itera
         try:
             quote = candle_quote(ticker, candle)
         except DataError as err:
-            raise DataError(f"{where} of {ticker}: {err}; correct or remove it") from None
+            raise DataError(f"{where} of {shown_value(ticker)}: {err}; correct or remove it") from None
         if quote is None:
             counters["candlesticks_without_quotes"] += 1
         else:
@@ -213,13 +233,25 @@ def _book_quotes(found: Holdings, path: Path) -> Iterator[QuoteRecord]:
         try:
             yield book_quote(around.ticker, around.at_ns, node)
         except DataError as err:
-            raise DataError(f"{where} of {around.ticker}: {err}; correct or remove it") from None
+            raise DataError(f"{where} of {shown_value(around.ticker)}: {err}; correct or remove it") from None
 
 
-def record_table(records: list[Mapping[str, Any]]) -> pa.Table:
-    """Flat records as a table: a column a name, of whole numbers, booleans or texts."""
+def record_table(records: list[Mapping[str, Any]], path: Path) -> pa.Table:
+    """Flat records of a file as a table: a column a name, of whole numbers, booleans or texts.
+
+    DataError for a text that is no Unicode (half of a surrogate pair).
+    """
     names = list(dict.fromkeys(name for record in records for name in record))
-    return pa.table({name: _column([record.get(name) for record in records]) for name in names})
+    try:
+        return pa.table({name: _column([record.get(name) for record in records]) for name in names})
+    except UnicodeEncodeError as err:
+        raise _no_unicode(path, err) from None
+
+
+def _no_unicode(path: Path, err: UnicodeEncodeError) -> DataError:
+    """Error for a text that JSON could write, and no file in UTF-8."""
+    text = shown_value(err.object)
+    return DataError(f"{path}: the text {text} holds half of a surrogate pair; correct it in the file")
 
 
 def _column(values: list[Any]) -> pa.Array:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from kalshi_platform.data.market_data.capture import GZIP_MAGIC
+from kalshi_platform.data.market_data.capture import GZIP_MAGIC, ZSTD_MAGICS
 from kalshi_platform.data.market_data.importers.documents import (
     holdings,
     quote_table,
@@ -29,6 +29,7 @@ from kalshi_platform.data.market_data.importers.table_map import ColumnMap, Sour
 from kalshi_platform.data.market_data.importers.takers import with_takers
 from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
 from kalshi_platform.data.market_data.importers.values import BY_SIZE, Place, unit_shown
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 
 _PARQUET_MAGIC: Final = b"PAR1"
@@ -67,7 +68,8 @@ class MappedParquet:
     def read_row_group(self, group: int, columns: list[str] | None = None) -> pa.Table:
         """House columns of one row group."""
         names = sorted({source.column for source in self._mapping.sources.values()})
-        made = self._mapped(self._file.read_row_group(group, columns=names), self._first[group])
+        read = sound(self._file.read_row_group(group, columns=names), self._path)
+        made = self._mapped(read, self._first[group])
         return made if columns is None else made.select(columns)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
@@ -109,15 +111,36 @@ def _read(path_text: str, mtime_ns: int, size: int) -> Foreign | Guess:
 def _of_parquet(path: Path, counters: Counter[str]) -> Foreign | Guess:
     """Reading of a foreign Parquet file; the first row group settles the map."""
     file = pq.ParquetFile(path)
-    guess = guess_map(file.read_row_group(0))
+    head = sound(file.read_row_group(0), path)
+    guess = guess_map(head)
     if guess.mapping is None:
         return guess
     if guess.kind in ("level2", "markets") or (
         guess.kind == "trades" and "taker_side" not in guess.mapping.sources
     ):
-        return _mapped(RawTable(file.read(), Place(str(path), "row", 0)), counters)
-    first = RawTable(file.read_row_group(0), Place(str(path), "row", 0))
+        return _mapped(RawTable(sound(file.read(), path), Place(str(path), "row", 0)), counters)
+    first = RawTable(head, Place(str(path), "row", 0))
     return Foreign(guess.kind, MappedParquet(file, path, settled_units(first, guess.mapping)), counters)
+
+
+def sound(table: pa.Table, path: Path) -> pa.Table:
+    """``table`` as it is; DataError for a text that is no UTF-8, which no reading of Parquet looks for."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as err:
+            raise DataError(
+                f"{path}: column {shown_value(name)} is damaged ({err}); write its texts as UTF-8"
+            ) from None
+    return table
+
+
+def require_single(names: list[str], path: Path) -> None:
+    """Raise DataError where a table has two columns of one name."""
+    if twice := sorted(name for name, n in Counter(names).items() if n > 1):
+        raise DataError(
+            f"{path}: has two columns of the name {', '.join(twice)[:120]}; rename or drop one of them"
+        )
 
 
 def settled_units(raw: RawTable, mapping: ColumnMap) -> ColumnMap:
@@ -161,7 +184,7 @@ def raw_table(path: Path, counters: Counter[str]) -> RawTable:
     """
     data = _unpacked(path)
     if data.startswith(_PARQUET_MAGIC):
-        return RawTable(pq.read_table(path), Place(str(path), "row", 0))
+        return RawTable(sound(pq.read_table(path), path), Place(str(path), "row", 0))
     if data.lstrip()[:1] not in (b"{", b"["):
         return RawTable(read_csv(path, data), Place(str(path), "line", 2))
     found = holdings(read_documents(path))
@@ -171,7 +194,7 @@ def raw_table(path: Path, counters: Counter[str]) -> RawTable:
         )
     if found.candles or found.books:
         return RawTable(quote_table(found, path, counters), Place(str(path), "quote", 0))
-    return RawTable(record_table(found.records), Place(str(path), "record", 1))
+    return RawTable(record_table(found.records, path), Place(str(path), "record", 1))
 
 
 def read_csv(path: Path, data: bytes) -> pa.Table:
@@ -186,6 +209,7 @@ def read_csv(path: Path, data: bytes) -> pa.Table:
         )
     except pa.ArrowInvalid as err:
         raise DataError(f"{path}: cannot be read as CSV ({err}); correct the line") from None
+    require_single([name.strip() for name in table.column_names], path)
     return table.rename_columns([name.strip() for name in table.column_names])
 
 
@@ -202,8 +226,13 @@ def is_csv(head: bytes) -> bool:
 
 
 def _unpacked(path: Path) -> bytes:
-    """Content of a plain or gzip file without byte order mark."""
+    """Content of a plain, gzip or zstd file without byte order mark."""
     data = path.read_bytes()
+    if data.startswith(ZSTD_MAGICS):
+        try:
+            data = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+        except OSError as err:
+            raise DataError(f"{path}: damaged zstd data ({err}); copy the file again") from None
     if data.startswith(GZIP_MAGIC):
         try:
             data = gzip.decompress(data)

@@ -73,9 +73,11 @@ def _merge_held(held: MarketRecord, told: MarketRecord, where: str, address: str
     """Facts of a market that the dataset at ``address`` holds, and those that a new file tells of it.
 
     A grid that the dataset's prices showed stays where the file declares none; one that the file declares
-    replaces it.
+    replaces it, unless the file tells it of a time of its own: then it holds from that time on.
     """
-    before = replace(held, grid_declared=held.grid_declared and not told.grid_declared)
+    before = held
+    if not told.told:
+        before = replace(held, grid_declared=held.grid_declared and not told.grid_declared)
     merged = merge_records(before, told, where, f"the dataset {address}")
     if told.grid_declared or merged.spec.price_ranges == held.spec.price_ranges:
         return merged

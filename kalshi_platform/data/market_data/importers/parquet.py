@@ -27,16 +27,19 @@ from kalshi_platform.data.market_data.clock import (
     receive_span,
     strange_time,
 )
-from kalshi_platform.data.market_data.importers.foreign import Foreign, read_foreign
+from kalshi_platform.data.market_data.importers.foreign import Foreign, read_foreign, require_single, sound
 from kalshi_platform.data.market_data.importers.types import DataKind, Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_TIME, NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.domain.worlds import world_name
 
 TICKER: Final = "market_ticker"
 #: Schema metadata by which a file says where its rows come from; the simulator writes SIMULATED.
 PROVENANCE_KEY: Final = "kalshi_platform.provenance"
 SIMULATED: Final = "simulated"
+WORLD_KEY: Final = "kalshi_platform.world"
 _MAGIC: Final = b"PAR1"
 
 
@@ -194,7 +197,8 @@ class PartRows:
             found = np.where(found == -1, null, found)
         if (bad := np.flatnonzero(found < 0) if null is None else np.flatnonzero(found == -2)).size:
             value = self._table.column(column)[int(bad[0])].as_py()
-            self.refuse(int(bad[0]), f"{column} = {value!r}, expected {' or '.join(map(repr, values))}")
+            words = " or ".join(map(repr, values))
+            self.refuse(int(bad[0]), f"{column} = {shown_value(value)}, expected {words}")
         result: np.ndarray = found
         return result
 
@@ -287,7 +291,7 @@ def read_all(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Whole table of a (small) Parquet file; DataError where the file is damaged."""
     with _opened(path) as file:
         try:
-            return file.read(columns=columns)
+            return sound(file.read(columns=columns), path)
         except (pa.ArrowException, OSError) as err:
             _damaged(path, err)
 
@@ -297,9 +301,25 @@ def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
     with _opened(path) as file:
         for group in range(file.num_row_groups):
             try:
-                yield file.read_row_group(group, columns=columns)
+                table = sound(file.read_row_group(group, columns=columns), path)
             except (pa.ArrowException, OSError) as err:
                 _damaged(path, err)
+            yield table
+
+
+def whole_numbers(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
+    """Column without nulls as (n,) i8; DataError where its type holds no whole numbers."""
+    kind = column.type
+    try:
+        if pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+            raise pa.ArrowInvalid("flags and times are no numbers")
+        whole: np.ndarray = column.cast(pa.int64()).to_numpy()
+    except pa.ArrowException as err:
+        raise DataError(
+            f"{path}: column {name} of type {shown_value(kind)} does not hold whole numbers ({err}); "
+            "write it as whole numbers"
+        ) from None
+    return whole
 
 
 def column_names(path: Path) -> set[str]:
@@ -307,15 +327,17 @@ def column_names(path: Path) -> set[str]:
     with _opened(path) as file:
         if file.metadata.num_rows == 0:
             raise DataError(f"{path}: the file is empty (no rows); remove it or export it again")
-        names = Counter(file.schema_arrow.names)
-    if twice := sorted(name for name, n in names.items() if n > 1):
-        raise DataError(f"{path}: has two columns of the name {', '.join(twice)}; rename or drop one of them")
-    return set(names)
+        return set(file.schema_arrow.names)
 
 
 def is_simulated(path: Path) -> bool:
     """True for a file that says of itself that its rows come from a simulated exchange."""
     return read_metadata(path, PROVENANCE_KEY) == SIMULATED
+
+
+def worlds_named(path: Path) -> frozenset[str]:
+    """World that a simulated file says it is of, in a set; an empty set for one that is not simulated."""
+    return frozenset([world_name(read_metadata(path, WORLD_KEY))] if is_simulated(path) else [])
 
 
 def read_metadata(path: Path, key: str) -> str | None:
@@ -350,10 +372,11 @@ def _found(path: Path) -> Any:
             is_parquet = head.read(4) == _MAGIC
         if is_parquet:
             file = pq.ParquetFile(path)
+            require_single(file.schema_arrow.names, path)
             if _is_ours(set(file.schema_arrow.names)):
                 return file
         found = read_foreign(path)
-    except (pa.ArrowException, OSError) as err:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:  # a name in the footer is no UTF-8
         _damaged(path, err)
     return found if isinstance(found, Foreign) else file
 
@@ -367,7 +390,7 @@ def _is_ours(names: set[str]) -> bool:
 def _read(file: Any, path: Path, group: int, columns: list[str]) -> pa.Table:
     """Columns of one row group, the tickers as strings; DataError where the file is damaged."""
     try:
-        table = file.read_row_group(group, columns=columns)
+        table = sound(file.read_row_group(group, columns=columns), path)
         at = table.column_names.index(TICKER)
         return table.set_column(at, TICKER, table.column(TICKER).cast(pa.string()))
     except (pa.ArrowException, OSError) as err:

@@ -20,6 +20,7 @@ from kalshi_platform.data.market_data.importers.parquet import (
     read_all,
     read_metadata,
 )
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NS_PER_MS
 
@@ -38,8 +39,8 @@ def period_of(path: Path) -> int:
     if declared is not None:
         if not declared.isdecimal():
             raise DataError(
-                f"{path}: metadata {PERIOD_KEY} = {declared!r}; expected whole milliseconds, or 0 for a file "
-                "that records changes"
+                f"{path}: metadata {PERIOD_KEY} = {shown_value(declared)}; expected whole milliseconds, or 0 "
+                "for a file that records changes"
             )
         return int(declared) * NS_PER_MS
     names = column_names(path)

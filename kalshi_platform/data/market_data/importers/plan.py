@@ -11,8 +11,8 @@ from kalshi_platform.data.market_data.importers.metadata import KnownMarkets, re
 from kalshi_platform.data.market_data.importers.parquet import (
     TickerRows,
     index_tickers,
-    is_simulated,
     reading_counters,
+    worlds_named,
 )
 from kalshi_platform.data.market_data.importers.periods import period_of
 from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
@@ -47,6 +47,7 @@ class IndexedFile:
     seq_gaps: SeqGaps = field(default_factory=no_seq_gaps, repr=False)
     simulated: bool = False
     period_ns: int = 0
+    worlds: frozenset[str] = frozenset()  # simulated worlds that it names
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class ImportPlan:
     )  # all of known outcome, with rows or not
     fees: FeeTable = field(default_factory=FeeTable, repr=False)
     already: tuple[str, ...] = ()  # files whose rows the dataset that grows has had before
+
+    @property
+    def worlds(self) -> tuple[str, ...]:
+        """Simulated worlds that the files are of, in order of their names."""
+        return tuple(sorted({world for file in self.files for world in file.worlds}))
 
     @property
     def n_events(self) -> int:
@@ -251,12 +257,13 @@ def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 def _index(path: Path, kind: DataKind) -> IndexedFile:
     """Index of one file: its markets, the holes in its sequence numbers, its period, its provenance."""
     if kind == "capture":
-        mentions, simulated = index_capture(path)
+        mentions, simulated, worlds = index_capture(path)
         markets = tuple(TickerRows(ticker, n, ()) for ticker, n in mentions.items())
-        return IndexedFile(path, kind, markets, simulated=simulated)
+        return IndexedFile(path, kind, markets, simulated=simulated, worlds=worlds)
     markets = tuple(index_tickers(path))
     if kind == "quotes":
         return IndexedFile(path, kind, markets, period_ns=period_of(path))
     if kind != "level2":
         return IndexedFile(path, kind, markets)
-    return IndexedFile(path, kind, markets, find_seq_gaps(path), is_simulated(path))
+    gaps, worlds = find_seq_gaps(path), worlds_named(path)
+    return IndexedFile(path, kind, markets, gaps, bool(worlds), worlds=worlds)

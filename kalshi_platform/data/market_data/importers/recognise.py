@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines, unmarked
+from kalshi_platform.data.market_data.capture import is_note, is_packed, read_lines, unmarked
 from kalshi_platform.data.market_data.fee_meta import is_fee_document
 from kalshi_platform.data.market_data.frame_files import holds_frames, is_capture_line, is_frame
 from kalshi_platform.data.market_data.importers.documents import holdings, read_documents
@@ -23,7 +23,7 @@ from kalshi_platform.data.market_data.market_meta import is_rest_document
 from kalshi_platform.domain.errors import DataError
 
 _PARQUET_MAGIC: Final = b"PAR1"
-_DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".json", ".csv", ".gz")
+_DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".json", ".csv", ".gz", ".zst")
 _HEAD_BYTES: Final = 4_096
 
 
@@ -83,7 +83,7 @@ def _head(path: Path) -> bytes:
 
 def _first_text(path: Path, head: bytes) -> bytes:
     """First bytes of the text, unpacked if need be, without byte order mark; DataError for UTF-16."""
-    if head.startswith(GZIP_MAGIC):
+    if is_packed(head):
         return next((line for _, line in read_lines(path) if line.strip()), b"")[:_HEAD_BYTES].lstrip()
     try:
         return unmarked(head, path).lstrip()
@@ -119,7 +119,9 @@ def _json_kind(path: Path) -> FileKind:
         if b'"recv_ns"' in first or b'"raw"' in first:
             return FileKind.CAPTURE  # a broken first line of a capture, refused with its number
         record = None  # a document over several lines
-    if isinstance(record, dict) and "use_yes_price" in record:
+    if is_note(first) and all(is_note(line) for _, line in read_lines(path) if line.strip()):
+        raise UnknownSchemaError(f"{path}: holds no frame, only notes of a recorder: nothing was received")
+    if is_note(first) or (isinstance(record, dict) and "use_yes_price" in record):
         return FileKind.CAPTURE  # a note of the recorder on the frames below
     if is_capture_line(record) or is_frame(record):
         return FileKind.CAPTURE  # a missing key is then named with its line

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data.moments import moment_ns
+from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import DOLLAR_E4, parse_price
 
@@ -56,7 +57,7 @@ def _close_e4(side: object, name: str) -> int | None:
     if isinstance(close, str):
         return parse_price(close)
     if type(close) is not int or not 0 <= close <= 100:
-        raise DataError(f"{name}.close = {close!r}; expected whole cents 0..100 or a dollar text")
+        raise DataError(f"{name}.close = {shown_value(close)}; expected whole cents 0..100 or a dollar text")
     return close * _CENT_E4
 
 
@@ -66,7 +67,7 @@ def _text(value: object, name: str) -> str:
         return value
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(value)
-    raise DataError(f"{name} = {value!r}; expected a dollar text")
+    raise DataError(f"{name} = {shown_value(value)}; expected a dollar text")
 
 
 def is_book(node: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from kalshi_platform.data.market_data.gaps import facts_rows, gap_detection_of, 
 from kalshi_platform.data.market_data.history import (
     history_of,
     joined_tellings,
+    news_of,
     opening_terms,
     steps_of,
     told_fees,
@@ -53,6 +54,7 @@ from kalshi_platform.data.market_data.schema import (
     empty,
     take,
 )
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import Settlement
@@ -120,7 +122,7 @@ def run_job(
                 counters["markets_without_usable_rows"] += 1
             else:
                 markets.append(market)
-        yield ImportedEvent(event, markets, +counters, tuple(notes[:MAX_NOTES]))
+        yield ImportedEvent(event, markets, +counters, tuple(map(bounded_message, notes[:MAX_NOTES])))
 
 
 def _market(
@@ -134,8 +136,10 @@ def _market(
 ) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     _refuse_another_outcome(record, pieces)
-    told, numbers = joined_tellings([piece.told for piece in pieces])
-    pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
+    of_pieces = [piece.told for piece in pieces]
+    news = news_of(record, of_pieces)
+    told, numbers = joined_tellings([*of_pieces, news])
+    pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=False)]
     settlement = record.settlement or _told_settlement(record.spec.ticker, pieces)
     # Metadata that tell the last grid after another one are hindsight: prices show the grid before them.
     grids = [t.facts.price_ranges for t in told if t.facts.price_ranges is not None]
@@ -148,7 +152,7 @@ def _market(
                 door.take_facts(telling.facts)
             checked.append(piece)
             continue
-        rows = _admit(door, piece, _tellings(piece, pieces), counters, notes)
+        rows = _admit(door, piece, _tellings(piece, pieces, news), counters, notes)
         if np.isin(rows.kind, _USABLE).any():
             checked.append(after_door(piece, rows))
     inferred = [door.inferred for door in doors if door.inferred is not None]
@@ -189,10 +193,18 @@ def _numbered(piece: Piece, numbers: list[int]) -> Piece:
 
 
 def _with_all_facts(rows: MarketRows, told: list[Told]) -> MarketRows:
-    """``rows`` with a FACTS row for each telling of a source whose own rows were left out."""
-    there = set(rows.qty_e2[rows.kind == FACTS].tolist())
-    missing = [(number, t.recv_ns) for number, t in enumerate(told, start=1) if number not in there]
-    missing = [(number, recv_ns) for number, recv_ns in missing if recv_ns <= rows.recv_ns[-1]]
+    """``rows`` with a FACTS row for each telling of a source whose own rows were left out.
+
+    Facts that a frame told before the market's first row wait for that row. An answer in between is newer:
+    it follows them.
+    """
+    is_facts = rows.kind == FACTS
+    there = dict(zip(rows.qty_e2[is_facts].tolist(), rows.recv_ns[is_facts].tolist(), strict=True))
+    missing, last_ns = [], 0
+    for number, telling in enumerate(told, start=1):
+        last_ns = max(last_ns, there.get(number, telling.recv_ns))
+        if number not in there and last_ns <= rows.recv_ns[-1]:
+            missing.append((number, last_ns))
     if not missing:
         return rows
     return put_in(rows, facts_rows(*zip(*missing, strict=True)))
@@ -226,17 +238,17 @@ def _told_settlement(ticker: str, pieces: list[Piece]) -> Settlement | None:
     return None
 
 
-def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
-    """Grids that lifecycle frames told of the market, at most one for a row of ``piece``, in order.
+def _tellings(piece: Piece, pieces: list[Piece], news: list[Told]) -> list[Told]:
+    """Grids that frames and ``news`` told of the market, at most one for a row of ``piece``, in order.
 
     A grid that another source of the market told is known from the time of its frame on. The last grid told
     before a row holds for the row.
     """
     told = []
-    for other in pieces:
-        for row, recv_ns, facts in other.told:
+    for source, own in [(other.told, other is piece) for other in pieces] + [(tuple(news), False)]:
+        for row, recv_ns, facts in source:
             if facts.price_ranges is not None:
-                at = row if other is piece else int(np.searchsorted(piece.rows.recv_ns, recv_ns))
+                at = row if own else int(np.searchsorted(piece.rows.recv_ns, recv_ns))
                 told.append(Told(at, recv_ns, facts))
     told.sort(key=lambda telling: (telling.row, telling.recv_ns))
     return list({telling.row: telling for telling in told}.values())

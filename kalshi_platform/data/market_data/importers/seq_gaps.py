@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.importers.parquet import column_names, read_groups
+from kalshi_platform.data.market_data.importers.parquet import column_names, read_groups, whole_numbers
 from kalshi_platform.data.market_data.importers.types import SeqGap
 
 #: Fewer runs than this are not joined before the file ends.
@@ -52,7 +52,7 @@ def find_seq_gaps(path: Path) -> SeqGaps:
     runs, waiting, n_waiting = _joined([]), [], 0
     for group, read in enumerate(read_groups(path, columns)):
         table = read.drop_null()
-        values = [table.column(name).to_numpy().astype(np.int64) for name in columns]
+        values = [whole_numbers(table.column(name), name, path) for name in columns]
         session = values[0] if len(columns) == len(("session", "sid", "seq")) else np.zeros_like(values[-1])
         waiting.append(_runs_of(session, values[-2], values[-1], group))
         n_waiting += waiting[-1].first.size

@@ -7,14 +7,13 @@ import pyarrow as pa
 
 from kalshi_platform.data.market_data.importers.guess import Guess
 from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
+from kalshi_platform.domain.bounded import MAX_MESSAGE
 
 _SHOWN: Final = 12
 _CHARS: Final = 40
-KNOWN: Final = (
-    "known are frames of the exchange (capture lines, wrapped or raw), level-2 events, quotes, trades and "
-    "markets with named columns (Parquet, CSV, JSON), and REST answers about trades, candlesticks, order "
-    "books, markets and fees; docs/formats.md shows each"
-)
+_LEAST_CHARS: Final = 80
+_AROUND: Final = 60  # "unknown columns", "and 12 more"
+KNOWN: Final = "docs/formats.md shows every kind of file that is read"
 _CONVERT: Final = (
     "kalshi-platform dataset convert {name} --columns map.yaml --out {stem}-mapped.parquet "
     "(dataset convert --example {kind} prints a map to begin with)"
@@ -27,14 +26,13 @@ _RAW: Final = (
 def table_refusal(path: Path, table: pa.Table, guess: Guess) -> UnknownSchemaError:
     """UnknownSchemaError for a table whose columns do not say enough."""
     columns = [
-        f"{name} ({table.schema.field(name).type}{_example(table.column(name))})"
-        for name in table.column_names[:_SHOWN]
+        f"{_name(name)} ({_name(table.schema.field(k).type)}{_example(table.column(k))})"
+        for k, name in enumerate(table.column_names[:_SHOWN])
     ]
     recipe = _CONVERT.format(name=path.name, stem=path.name.split(".")[0], kind=guess.kind)
-    return UnknownSchemaError(
-        f"{path}: unknown columns {', '.join(columns)}{_more(len(table.column_names))}; "
-        f"{_nearest(guess)}{_frames(table)}; say which column is which: {recipe}; {KNOWN}"
-    )
+    rest = f"; {_nearest(guess)}{_frames(table)}; say which column is which: {recipe}; {KNOWN}"
+    shown = _listed(columns, len(table.column_names), _room(path, rest))
+    return UnknownSchemaError(f"{path}: unknown columns {shown}{rest}")
 
 
 def json_refusal(path: Path, documents: list[Any]) -> UnknownSchemaError:
@@ -43,8 +41,10 @@ def json_refusal(path: Path, documents: list[Any]) -> UnknownSchemaError:
     if isinstance(first, list):
         first = first[0] if first else {}
     if isinstance(first, dict):
-        keys = [f"{name} ({_kind(value)}, {_short(value)})" for name, value in list(first.items())[:_SHOWN]]
-        found = f"keys {', '.join(keys)}{_more(len(first))}"
+        keys = [
+            f"{_name(name)} ({_kind(value)}, {_short(value)})" for name, value in list(first.items())[:_SHOWN]
+        ]
+        found = f"keys {_listed(keys, len(first), _room(path, _RAW, KNOWN))}"
     else:
         found = f"{_kind(first)} {_short(first)}"
     return UnknownSchemaError(f"{path}: unknown JSON: {found}; {_RAW}; {KNOWN}")
@@ -82,9 +82,26 @@ def _frames(table: pa.Table) -> str:
     return ""
 
 
-def _more(n: int) -> str:
-    """Count of the columns or keys that are not shown."""
-    return f" and {n - _SHOWN} more" if n > _SHOWN else ""
+def _room(path: Path, *parts: str) -> int:
+    """Characters that a message has for columns or keys beside its other ``parts``; some in any case."""
+    return max(_LEAST_CHARS, MAX_MESSAGE - len(str(path)) - sum(map(len, parts)) - _AROUND)
+
+
+def _listed(entries: list[str], n: int, chars: int) -> str:
+    """Columns or keys, as many as fit in ``chars``, and how many of ``n`` are not shown."""
+    kept, left = entries[:1], chars - len(entries[0]) if entries else 0
+    for entry in entries[1:]:
+        left -= len(entry) + 2
+        if left < 0:
+            break
+        kept.append(entry)
+    return ", ".join(kept) + (f" and {n - len(kept)} more" if n > len(kept) else "")
+
+
+def _name(name: Any) -> str:
+    """Name of a column or key, which a stranger chose, in at most _CHARS characters."""
+    text = str(name) if str(name).isprintable() else ascii(name)[1:-1]
+    return text if len(text) <= _CHARS else f"{text[: _CHARS - 3]}..."
 
 
 def _example(column: pa.ChunkedArray, chars: int = _CHARS) -> str:

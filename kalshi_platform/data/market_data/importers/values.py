@@ -5,7 +5,7 @@ than the house's unit is refused, never rounded. An empty text is null.
 """
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from kalshi_platform.data.market_data.moments import (
     utc_ns,
     zone_hint,
 )
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import parse_rfc3339
 
@@ -42,8 +43,9 @@ class Place(NamedTuple):
     def refuse(self, at: int, what: str) -> NoReturn:
         """Raise a DataError about row ``at`` of the column."""
         raise DataError(
-            f"{self.path}: {self.unit} {self.first + at}: {what}; correct it, or say how the columns are "
-            "to be read: kalshi-platform dataset convert FILE --columns map.yaml --out FILE.parquet"
+            f"{self.path}: {self.unit} {self.first + at}: {bounded_message(what, 250)}; correct it, or say "
+            "how the columns are to be read: kalshi-platform dataset convert FILE --columns map.yaml --out "
+            "FILE.parquet"
         )
 
 
@@ -79,7 +81,7 @@ def _scaled(text: str, factor: int, what: str, place: Place, at: int) -> int:
     try:
         value = Decimal(text) * factor
         whole = int(value)
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):
         place.refuse(at, f"{what} = {text[:40]!r} is not a decimal number")
     if value != whole:
         place.refuse(at, f"{what} = {text[:40]} is finer than 1/{factor} of its unit; round it in the source")
@@ -124,11 +126,11 @@ def unit_shown(values: pa.Array, what: str, place: Place) -> str:
             continue
         unit = _unit_of(value)
         if unit is None:
-            place.refuse(at, f"{what} = {value!r} is no time between 2021 and 2100 in any unit")
+            place.refuse(at, f"{what} = {shown_value(value)} is no time between 2021 and 2100 in any unit")
         if shown is not None and unit != shown:
             place.refuse(
                 at,
-                f"{what} = {value!r} looks like {UNIT_WORDS.get(unit, unit)}, {place.unit} "
+                f"{what} = {shown_value(value)} looks like {UNIT_WORDS.get(unit, unit)}, {place.unit} "
                 f"{place.first + at_first} like {UNIT_WORDS.get(shown, shown)}",
             )
         if shown is None:
@@ -142,7 +144,7 @@ def _check_unit(values: pa.Array, unit: str, what: str, place: Place) -> None:
         if value is None or (looks := _unit_of(value)) == unit:
             continue
         words = f"looks like {UNIT_WORDS.get(looks, 'text')}" if looks else "is no time between 2021 and 2100"
-        place.refuse(at, f"{what} = {value!r} {words}; it was to be {UNIT_WORDS[unit]}")
+        place.refuse(at, f"{what} = {shown_value(value)} {words}; it was to be {UNIT_WORDS[unit]}")
 
 
 def _unit_of(value: Any) -> str | None:
@@ -159,7 +161,7 @@ def _cut_ints(texts: pa.Array, factor: int, what: str, place: Place) -> pa.Array
     def cut(text: str) -> int:
         try:
             return int(Decimal(text) * factor)
-        except (InvalidOperation, ValueError, OverflowError):
+        except (ArithmeticError, ValueError):
             raise DataError(f"{text[:40]!r} is not a decimal number") from None
 
     return _texts(texts, what, place, cut)
@@ -170,10 +172,19 @@ def _texts(values: pa.Array, what: str, place: Place, convert: Callable[[str], i
     done: list[int | None] = []
     for at, value in enumerate(values.to_pylist()):
         try:
-            done.append(None if value is None else convert(value))
+            done.append(None if value is None else _in_64_bits(convert(value), value))
         except DataError as err:
             place.refuse(at, f"{what}: {err}")
     return pa.array(done, pa.int64())
+
+
+def _in_64_bits(number: int, text: str) -> int:
+    """``number``, read from ``text``; DataError where no column of 64 bits holds it."""
+    if not -(1 << 63) <= number < 1 << 63:
+        raise DataError(
+            f"{shown_value(text)} lies outside 1677 to 2262, the times that 64 bits of ns can hold"
+        )
+    return number
 
 
 def words(values: pa.Array, what: str, place: Place, known: dict[str, str]) -> pa.Array:
@@ -182,7 +193,7 @@ def words(values: pa.Array, what: str, place: Place, known: dict[str, str]) -> p
     done: list[str | None] = []
     for at, text in enumerate(texts.to_pylist()):
         if text is not None and text.lower() not in known:
-            place.refuse(at, f"{what} = {text!r}; expected {' or '.join(map(repr, known))}")
+            place.refuse(at, f"{what} = {shown_value(text)}; expected {' or '.join(map(repr, known))}")
         done.append(None if text is None else known[text.lower()])
     return pa.array(done, pa.string())
 

@@ -10,11 +10,15 @@ Exact      quotes depend on (t, q) alone, so inventory is a Markov chain and mea
 Source     Avellaneda & Stoikov (2008), Quantitative Finance 8; the tables' settings are the defaults.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.errors import ContractError
+
+#: Probability that a chain of inventories may leave out.
+_LEFT_OUT: Final = 1e-9
 
 
 class Market(NamedTuple):
@@ -42,8 +46,25 @@ class Moments(NamedTuple):
     inventory_sd: float
 
 
+def _require_possible(market: Market) -> None:
+    """Refuse by ContractError a market whose chance of an order a step is none, naming what would be one."""
+    for name in ("arrival_rate", "k", "horizon"):
+        if not 0.0 < getattr(market, name) < np.inf:
+            raise ContractError(f"{name}={getattr(market, name)} is not a positive number")
+    if not 0.0 <= market.sigma < np.inf:
+        raise ContractError(f"sigma={market.sigma} is below 0 or not finite")
+    if market.n_steps < 1 or market.arrival_rate * market.horizon > market.n_steps:
+        raise ContractError(
+            f"arrival_rate x horizon / n_steps = {market.arrival_rate * market.horizon:g} / {market.n_steps} "
+            "is no probability of an order a step: take more steps"
+        )
+
+
 def spread(market: Market, gamma: float, time_left: np.ndarray) -> np.ndarray:
-    """Optimal spread ask - bid at ``time_left`` before the end, dollar."""
+    """Optimal spread ask - bid at ``time_left`` before the end, dollar; ``gamma`` above 0."""
+    _require_possible(market)
+    if not 0.0 < gamma < np.inf:
+        raise ContractError(f"gamma={gamma} is not a positive number: at 0 quotes are symmetric, 2 / k apart")
     risk = gamma * market.sigma**2 * time_left
     return np.asarray(risk + 2.0 / gamma * np.log1p(gamma / market.k))
 
@@ -94,8 +115,10 @@ def simulate(
 def exact_moments(market: Market, schedule: Schedule, most: int = 80) -> Moments:
     """Moments of :func:`simulate`; inventories beyond +-``most`` lots are left out of the chain.
 
-    A state carries P(q), E[W; q] and E[W^2; q] of the profit W at the present mid.
+    A state carries P(q), E[W; q] and E[W^2; q] of the profit W at the present mid. ContractError where more
+    than a billionth of the probability lies beyond +-``most``.
     """
+    _require_possible(market)
     q = np.arange(-most, most + 1)
     states = np.zeros((3, q.size))
     states[0, most] = 1.0
@@ -114,6 +137,8 @@ def exact_moments(market: Market, schedule: Schedule, most: int = 80) -> Moments
         following[2] += market.sigma**2 * dt * q**2 * following[0]  # the mid moves under the new inventory
         states = following
     mass, first, second = states.sum(axis=1)
+    if mass < 1.0 - _LEFT_OUT:
+        raise ContractError(f"{1.0 - mass:.2g} of the probability lies beyond most={most} lots: take more")
     mean = first / mass
     return Moments(
         float(mean),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.domain.compiled import inline_kernel, inner_kernel
 from kalshi_platform.simulation.matching.records import ASK, BID, DOLLAR_E4, NEVER_NS, NONE
 from kalshi_platform.simulation.simexchange.world.orders import ask_e4, fee_e4, take
 from kalshi_platform.simulation.simexchange.world.records import ARBITRAGE_ACCOUNT, EXCLUSIVE, NESTED
@@ -68,16 +68,16 @@ def _offered_e2(world: Any, market: int, side: int) -> int:
     return 0 if best == NONE else world.core.depth[market, 1 - side, best]
 
 
-@inner_kernel
+@inline_kernel
 def _leg(world: Any, rng: np.random.Generator, market: int, side: int, size_e2: int) -> int:
     price = ask_e4(world, market, side)
     account = ARBITRAGE_ACCOUNT + world.makers.size
     return 0 if price == NONE else take(world, rng, account, market, side, price, size_e2)
 
 
-@inner_kernel
+@inline_kernel
 def _take_set(world: Any, rng: np.random.Generator, side: int) -> int:
-    """Buy every market on ``side`` in the size that all offer; returns the size of the first leg."""
+    """Buy every market on ``side`` in the size that all offer; returns it, 0 where a leg was not filled."""
     size = 1 << 40
     for market in range(world.due.shape[0]):
         size = min(size, _offered_e2(world, market, side))
@@ -89,7 +89,7 @@ def _take_set(world: Any, rng: np.random.Generator, side: int) -> int:
     return filled
 
 
-@inner_kernel
+@inline_kernel
 def act(world: Any, rng: np.random.Generator) -> None:
     """Take arbitrage until none is left that pays."""
     world.state[0].arbitrage_ns = NEVER_NS

@@ -10,6 +10,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.simulation.simexchange.spans import require_times
 
 #: Categories of events, in the order of their codes: the exchange's own names.
 CATEGORIES: Final = ("Financials", "Economics", "Sports", "Politics")
@@ -48,16 +49,18 @@ class MakerConfig(Config):
     @property
     def collateral_usd(self) -> float:
         """Dollars that one market's largest position and the ladders of both sides may cost."""
-        ladder = self.levels * (self.contracts + self.levels * self.step_contracts) * (1 + 4 * self.log_sd)
+        largest = max(self.contracts + self.levels * self.step_contracts, self.lot_contracts)
+        ladder = self.levels * largest * (1 + 4 * self.log_sd)
         return self.max_contracts + 2 * ladder
 
     @model_validator(mode="after")
     def _can_trade(self) -> Self:
-        if self.max_contracts < self.contracts:
-            raise ValueError(
-                f"max_contracts={self.max_contracts} is below contracts={self.contracts:g}: this maker can "
-                "never rest one whole quote"
-            )
+        for name in ("contracts", "lot_contracts"):
+            if self.max_contracts < (quote := getattr(self, name)):
+                raise ValueError(
+                    f"max_contracts={self.max_contracts} is below {name}={quote:g}: this maker can never "
+                    "rest one whole quote"
+                )
         return self
 
 
@@ -150,8 +153,10 @@ class WorldConfig(Config):
             raise ValueError(
                 f"single_share + nested_share = {self.single_share + self.nested_share} is above 1"
             )
-        if min(self.category_shares) < 0 or abs(sum(self.category_shares) - 1) > 1e-9:
+        # a NaN is neither at least 0 nor near 1
+        if not all(s >= 0 for s in self.category_shares) or not abs(sum(self.category_shares) - 1) <= 1e-9:
             raise ValueError(f"category_shares {self.category_shares} are not four shares that add up to 1")
+        require_times(self.n_events, self.stagger_s, self.max_duration_s)
         return self
 
     @model_validator(mode="after")

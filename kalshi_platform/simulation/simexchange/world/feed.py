@@ -3,7 +3,7 @@
 Batches  everything that happened since the last batch leaves together, every ``batch_us``; within a batch
          messages follow each other at the line's pace. So gaps are a few milliseconds or whole batches, as
          recorded.
-Invariant  times strictly increase over all markets of the event.
+Invariant  times strictly increase over all markets of the event; those at which it happened never decrease.
 """
 
 from typing import Any
@@ -32,6 +32,17 @@ def arrival_us(world: Any, rng: np.random.Generator, exch_ns: int, last_us: int)
 
 
 @inner_kernel
+def _keep(world: Any, row: Any) -> None:
+    """Copy a row for the live reader; a row without room is counted, and the reader stops on it."""
+    state = world.state[0]
+    if state.n_told < world.told.size:
+        world.told[state.n_told] = row
+        state.n_told += 1
+    else:
+        state.untold += 1
+
+
+@inner_kernel
 def publish(world: Any, rng: np.random.Generator) -> None:
     """Record what the exchange told since the last call: every change of a book, prints marked.
 
@@ -42,6 +53,8 @@ def publish(world: Any, rng: np.random.Generator) -> None:
     told = core.state[0]
     for i in range(told.read, told.written):
         row = core.tape[i % core.tape.size]
+        if world.told.size > 0:
+            _keep(world, row)
         if row.kind != core_tape.DELTA:
             continue
         n = out.n[0]
@@ -57,6 +70,7 @@ def publish(world: Any, rng: np.random.Generator) -> None:
         out.change[n] = row.qty_e2
         out.is_fill[n] = row.reason == core_tape.BY_FILLS
         out.fair[n] = out.now_fair[row.market]
+        out.exch_us[n] = row.time_ns // 1_000
         out.n[0] = n + 1
     told.read = 0
     told.written = 0

@@ -14,7 +14,13 @@ from kalshi_platform.domain.units import DOLLAR_E4, DOLLAR_E6, NS_PER_SECOND
 from kalshi_platform.simulation.matching.engine import Tape
 from kalshi_platform.simulation.matching.exchange import SimulatedExchange
 from kalshi_platform.simulation.matching.records import Sizes
-from kalshi_platform.simulation.simexchange.contracts import TAPERED, Contract, Family, draw_contracts
+from kalshi_platform.simulation.simexchange.contracts import (
+    TAPERED,
+    Contract,
+    Family,
+    draw_contracts,
+    names_of,
+)
 from kalshi_platform.simulation.simexchange.generate import (
     DETERMINATION_NS,
     FIRST_OPEN_NS,
@@ -24,7 +30,7 @@ from kalshi_platform.simulation.simexchange.generate import (
     record_tape,
 )
 from kalshi_platform.simulation.simexchange.world.config import CATEGORIES, MAX_LIMIT_ORDERS, WorldConfig
-from kalshi_platform.simulation.simexchange.world.kernel import open_books, trade
+from kalshi_platform.simulation.simexchange.world.kernel import trade
 from kalshi_platform.simulation.simexchange.world.opening import new_world
 from kalshi_platform.simulation.simexchange.world.plan import Plan, plan_event
 from kalshi_platform.simulation.simexchange.world.records import (
@@ -47,6 +53,8 @@ _LIFECYCLE: Final = {
 _LIFECYCLE_NS: Final = 5_000_000
 #: Rows of the recording that one call of the loop may write.
 _CHUNK: Final = 65_536
+#: Columns of a tape with an entry a row, which come first.
+_N_COLUMNS: Final = 8
 
 
 class Traded(NamedTuple):
@@ -65,11 +73,24 @@ def _orders_of(config: WorldConfig, n_markets: int) -> int:
     return n_markets * (ladders + MAX_LIMIT_ORDERS)
 
 
-def _exchange(config: WorldConfig, specs: list[MarketSpec]) -> SimulatedExchange:
-    """Exchange of the event's markets on whole cents, every account with its cash."""
+class Outside(NamedTuple):
+    """Room for whoever trades here beside the agents."""
+
+    accounts: int = 0  # they come behind those of the agents, without cash
+    orders: int = 0
+    groups: int = 16
+
+
+NOBODY: Final = Outside()
+
+
+def _exchange(config: WorldConfig, specs: list[MarketSpec], outside: Outside = NOBODY) -> SimulatedExchange:
+    """Exchange of the event's markets on whole cents, every agent's account with its cash."""
     bare = [MarketSpec(ticker=s.ticker, event=s.event, series=s.series) for s in specs]
     n_accounts = len(config.makers) + N_OTHER_ACCOUNTS
-    exchange = SimulatedExchange(bare, Sizes(accounts=n_accounts, orders=_orders_of(config, len(specs))))
+    n_orders = _orders_of(config, len(specs)) + outside.orders
+    sizes = Sizes(accounts=n_accounts + outside.accounts, orders=n_orders, groups=outside.groups)
+    exchange = SimulatedExchange(bare, sizes)
     for account in range(n_accounts):
         exchange.deposit(account, round(config.cash_usd * DOLLAR_E6))
     exchange.read_tape()
@@ -79,7 +100,7 @@ def _exchange(config: WorldConfig, specs: list[MarketSpec]) -> SimulatedExchange
 
 def _columns(tape: Tape, n: int) -> list[np.ndarray]:
     """Copies of the first ``n`` rows of every column."""
-    return [column[:n].copy() for column in tape[:7]]
+    return [column[:n].copy() for column in tape[:_N_COLUMNS]]
 
 
 def _trade(world: World, rng: np.random.Generator, end_ns: int) -> Tape:
@@ -90,21 +111,20 @@ def _trade(world: World, rng: np.random.Generator, end_ns: int) -> Tape:
         parts.append(_columns(world.tape, int(world.tape.n[0])))
         world.tape.n[0] = 0
     whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    time_us, market, side, level, change, is_fill, fair = whole
-    n, last = np.array([time_us.size]), world.tape
-    return Tape(time_us, market, side, level, change, is_fill, fair, n, last.now_us, last.now_fair)
+    n, last = np.array([whole[0].size]), world.tape
+    return Tape(*[*whole, n, last.now_us, last.now_fair])
 
 
-def _opened(
+def opened(
     config: WorldConfig, rng: np.random.Generator, specs: list[MarketSpec], family: Family, plan: Plan,
-    rows: int = 0,
+    rows: int = 0, outside: Outside = NOBODY, told: np.ndarray | None = None,
 ) -> tuple[SimulatedExchange, World]:  # fmt: skip
     """Exchange and world of a planned event with every maker's first ladder set."""
-    exchange = _exchange(config, specs)
+    exchange = _exchange(config, specs, outside)
     bands = np.array([[b.start_e4, b.end_e4, b.step_e4] for b in TAPERED], "i8")
     rows = rows or _CHUNK + 2 * exchange.core.orders.size
-    world = new_world(config, exchange.core, plan.schedule, _FAMILIES[family], bands, rows)
-    open_books(world, rng)
+    world = new_world(config, exchange.core, plan.schedule, _FAMILIES[family], bands, rows, told)
+    trade(world, rng, 0, 0)  # the first ladders
     return exchange, world
 
 
@@ -115,7 +135,7 @@ def open_world(config: WorldConfig, index: int, rows: int) -> tuple[World, np.ra
     """
     rng = np.random.default_rng([config.seed, index])
     family, _, specs, plan = plan_specs(config, rng, index)
-    _, world = _opened(config, rng, specs, family, plan, rows)
+    _, world = opened(config, rng, specs, family, plan, rows)
     return world, rng, round(plan.end_s * NS_PER_SECOND)
 
 
@@ -123,13 +143,18 @@ def trade_event(
     config: WorldConfig, rng: np.random.Generator, specs: list[MarketSpec], family: Family, plan: Plan
 ) -> Traded:
     """Let the agents trade the planned event."""
-    exchange, world = _opened(config, rng, specs, family, plan)
+    exchange, world = opened(config, rng, specs, family, plan)
     opening = world.core.depth.copy()
     tape = _trade(world, rng, round(plan.end_s * NS_PER_SECOND))
     if tape.time_us.size < 2:
         raise ContractError(
             f"{specs[0].event}: the agents sent {tape.time_us.size} messages in {plan.end_s:.0f} s; let "
             "makers refresh more often or the event last longer"
+        )
+    if unpaid := int(world.state["unpaid"][0]):
+        raise ContractError(
+            f"{specs[0].event}: {unpaid:,} orders could not be paid, so their agents did not trade as told: "
+            f"cash_usd={config.cash_usd:g} is too little for these sizes (at most 1e11)"
         )
     return Traded(exchange, world, plan, opening, tape)
 
@@ -149,7 +174,7 @@ def plan_specs(
     event = f"{_SERIES[family]}-{index:05d}"
     specs = [
         MarketSpec(
-            ticker=f"{event}-{contract.name}",
+            ticker=f"{event}-{name}",
             event=event,
             series=_SERIES[family],
             category=CATEGORIES[category],
@@ -159,7 +184,7 @@ def plan_specs(
             price_ranges=TAPERED if plan.has_fine_grid else WHOLE_CENTS,
             mutually_exclusive=family == "brackets",
         )
-        for contract in contracts
+        for name in names_of(contracts)
     ]
     return family, contracts, specs, plan
 
@@ -179,12 +204,23 @@ def simulate_world_event(config: WorldConfig, index: int) -> SimEvent:
         settlements.append(
             Settlement(ticker=spec.ticker, value_e4=value_e4, determined_ns=close_ns + DETERMINATION_NS)
         )
+    tape = traded.tape
+    tape.time_us[:] = _with_room(tape.time_us, len(specs))
     wire = record_tape(
-        rng, traded.tape, traded.opening, plan.schedule.fair[0], np.arange(DOLLAR_E4 + 1), open_ns,
-        gap_share=config.gap_share, max_lost=config.max_lost,
+        rng, tape, traded.opening, plan.schedule.fair[0], np.arange(DOLLAR_E4 + 1), open_ns,
+        tape.time_us - tape.exch_us, gap_share=config.gap_share, max_lost=config.max_lost,
     )  # fmt: skip
     told = _told(plan, open_ns)
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire, told)
+
+
+def _with_room(time_us: np.ndarray, n_markets: int) -> np.ndarray:
+    """Times of a tape's rows more than ``n_markets`` us apart, so that snapshots fit before any of them.
+
+    A row is moved only where its neighbour is too near: a long recording does not run behind its schedule.
+    """
+    room = np.arange(time_us.size) * (n_markets + 1)
+    return np.asarray(np.maximum.accumulate(time_us - room) + room + n_markets + 1)
 
 
 def _told(plan: Plan, open_ns: int) -> tuple[Announced, ...]:

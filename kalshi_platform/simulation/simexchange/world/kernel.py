@@ -1,18 +1,20 @@
 """The trading day of one event in one compiled loop: the next agent, or the next scheduled item, acts.
 
-Order  at equal times the schedule comes first, then the arbitrageur, then agents by market and place. No
-       Python runs between two messages, and nothing is allocated.
+Order  at equal times orders expire first, then comes the schedule, then the arbitrageur, then agents by
+       market and place. No Python runs between two messages, and nothing is allocated.
 """
 
 from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inner_kernel, kernel
+from kalshi_platform.domain.compiled import inline_kernel, inner_kernel, kernel
 from kalshi_platform.simulation.matching import command as c
+from kalshi_platform.simulation.matching.expiry import next_expiry_ns
 from kalshi_platform.simulation.matching.records import ACTIVE, INACTIVE, NEVER_NS
 from kalshi_platform.simulation.simexchange.world import arbitrage, makers, takers
-from kalshi_platform.simulation.simexchange.world.orders import after, do
+from kalshi_platform.simulation.simexchange.world.feed import publish
+from kalshi_platform.simulation.simexchange.world.orders import after, do, let_expire
 from kalshi_platform.simulation.simexchange.world.records import (
     ACTIVITY,
     CANCELS,
@@ -24,6 +26,12 @@ from kalshi_platform.simulation.simexchange.world.records import (
     RESUME,
     TAKER,
 )
+
+
+@kernel
+def publish_now(world: Any, rng: np.random.Generator) -> None:
+    """Record what the exchange told by commands that no agent sent."""
+    publish(world, rng)
 
 
 @inner_kernel
@@ -38,7 +46,7 @@ def _next_agent(world: Any) -> tuple[int, int]:
     return market, column
 
 
-@inner_kernel
+@inline_kernel
 def _act(world: Any, rng: np.random.Generator, market: int, column: int) -> None:
     """Let one agent act and note when it acts again."""
     n_makers = world.makers.size
@@ -53,7 +61,7 @@ def _act(world: Any, rng: np.random.Generator, market: int, column: int) -> None
     world.due[market, column] = at
 
 
-@inner_kernel
+@inline_kernel
 def _set_status(world: Any, rng: np.random.Generator, status: int) -> None:
     command = world.command[0]
     for market in range(world.due.shape[0]):
@@ -63,7 +71,7 @@ def _set_status(world: Any, rng: np.random.Generator, status: int) -> None:
         do(world, rng)
 
 
-@inner_kernel
+@inline_kernel
 def _regrid(world: Any, rng: np.random.Generator) -> None:
     """Give every market the finer bands; resting orders stay where they are."""
     bands = world.fine_bands
@@ -80,7 +88,7 @@ def _regrid(world: Any, rng: np.random.Generator) -> None:
     world.state[0].fine_grid = 1
 
 
-@inner_kernel
+@inline_kernel
 def _news(world: Any, rng: np.random.Generator, row: int, is_jump: bool) -> None:
     """Move the fair prices; at a jump the fastest of the informed trade before any maker looks."""
     fair, now_fair = world.schedule.fair, world.tape.now_fair
@@ -92,7 +100,7 @@ def _news(world: Any, rng: np.random.Generator, row: int, is_jump: bool) -> None
         makers.hear(world, rng, market)
 
 
-@inner_kernel
+@inline_kernel
 def _item(world: Any, rng: np.random.Generator) -> None:
     """Do the next scheduled item."""
     state, schedule = world.state[0], world.schedule
@@ -101,7 +109,7 @@ def _item(world: Any, rng: np.random.Generator) -> None:
     if kind in (NEWS, JUMP):
         _news(world, rng, value, kind == JUMP)
     elif kind == ACTIVITY:
-        state.activity = value / 1_000.0
+        takers.set_activity(world, rng, value / 1_000.0)
     elif kind == QUIET:
         makers.withdraw_all(world, rng, value)
     elif kind == PAUSE:
@@ -112,8 +120,8 @@ def _item(world: Any, rng: np.random.Generator) -> None:
         _regrid(world, rng)
 
 
-@kernel
-def open_books(world: Any, rng: np.random.Generator) -> None:
+@inline_kernel
+def _open_books(world: Any, rng: np.random.Generator) -> None:
     """Let every maker set its ladder, and draw when everybody acts first; nothing of it is recorded."""
     n_makers, settings = world.makers.size, world.settings[0]
     for market in range(world.due.shape[0]):
@@ -130,26 +138,34 @@ def open_books(world: Any, rng: np.random.Generator) -> None:
     world.tape.n[0] = 0
     world.tape.now_us[0] = 0
     world.state[0].batch = -1
+    world.state[0].is_open = 1
 
 
 @kernel
 def trade(world: Any, rng: np.random.Generator, end_ns: int, room: int) -> bool:
-    """Run the event until ``end_ns`` or until the recording has less than ``room`` rows left.
+    """Open the books in the first call; then run the event until ``end_ns`` or the recording is full.
 
     Returns True where the end was reached; else the caller takes the rows away, sets ``tape.n`` to 0 and
-    calls again. ``room`` is what one agent or item may write at most.
+    calls again. The recording is full with less than ``room`` rows left, what one agent or item may write at
+    most. One kernel does both: each that holds the matching core takes 15 s to compile.
     """
-    state, schedule, tape = world.state[0], world.schedule, world.tape
-    while tape.time_us.size - tape.n[0] >= room:
+    state, schedule, tape, n_told = world.state[0], world.schedule, world.tape, world.told.size
+    if state.is_open == 0:
+        _open_books(world, rng)
+        return False
+    while tape.time_us.size - tape.n[0] >= room and (n_told == 0 or n_told - state.n_told >= 2 * room):
         market, column = _next_agent(world)
         item_ns = NEVER_NS
         if state.next_item < schedule.at_ns.size:
             item_ns = schedule.at_ns[state.next_item]
-        at = min(item_ns, state.arbitrage_ns, world.due[market, column])
+        expiry_ns = next_expiry_ns(world.core)
+        at = min(expiry_ns, item_ns, state.arbitrage_ns, world.due[market, column])
         if at >= end_ns:
             return True
         state.now_ns = max(state.now_ns, at)
-        if at == item_ns:
+        if at == expiry_ns:  # else agents would meet orders that are gone
+            let_expire(world, rng)
+        elif at == item_ns:
             _item(world, rng)
         elif at == state.arbitrage_ns:
             arbitrage.act(world, rng)

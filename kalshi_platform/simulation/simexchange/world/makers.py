@@ -4,18 +4,24 @@ Belief  the fair price as it is when the maker looks, plus an error of its own t
         less a shift for what it holds. Between two looks its quotes stand still: who knows news earlier
         trades against them.
 Quotes  whole cents, post-only. Where the other side is in the way, the whole ladder moves back.
+Stale   what others still offer for less than the belief, fee and least gain of an informed trader deducted, a
+        maker buys before it quotes: else its whole ladder would stand behind one old order, and tell by that
+        where the price is.
 """
 
 from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.domain.compiled import inline_kernel, inner_kernel
 from kalshi_platform.simulation.matching.records import BID, NEVER_NS, NONE
 from kalshi_platform.simulation.simexchange.world.orders import (
     after,
     any_side,
+    ask_e4,
+    fee_e4,
     rest,
+    take,
     whole_cents_e4,
     withdraw,
 )
@@ -64,7 +70,7 @@ def quote_size_e2(
     return min(lots, room // lot_e2) * lot_e2
 
 
-@inner_kernel
+@inline_kernel
 def cancel_ladder(world: Any, rng: np.random.Generator, market: int, maker: int) -> int:
     """Cancel every quote of a maker in one market; returns how many there were."""
     n, quotes = 0, world.quotes[market, maker]
@@ -76,7 +82,23 @@ def cancel_ladder(world: Any, rng: np.random.Generator, market: int, maker: int)
     return n
 
 
-@inner_kernel
+@inline_kernel
+def take_stale(world: Any, rng: np.random.Generator, market: int, maker: int, side: int) -> None:
+    """Buy up to one quote's size of what is offered for less than the maker believes it to be worth."""
+    spec, belief = world.makers[maker], world.ladders[market, maker].belief_e4
+    price = ask_e4(world, market, side)
+    if price == NONE:
+        return
+    mine = belief if side == BID else 10_000.0 - belief
+    limit = mine - fee_e4(price) - world.settings[0].informed_edge_e4
+    held = world.core.holdings[maker, market].position_e2
+    room = spec.max_e2 - (held if side == BID else -held)
+    size = min(int(100.0 * spec.contracts), room)
+    if price <= limit and size > 0:
+        take(world, rng, maker, market, side, max(whole_cents_e4(limit), price), size)
+
+
+@inline_kernel
 def set_quotes(world: Any, rng: np.random.Generator, market: int, maker: int, n: int) -> bool:
     """Set the next ``n`` quotes, one side after the other; returns True where the ladder is complete."""
     spec, ladder = world.makers[maker], world.ladders[market, maker]
@@ -85,6 +107,8 @@ def set_quotes(world: Any, rng: np.random.Generator, market: int, maker: int, n:
         side = ladder.first_side if ladder.n_set < spec.levels else 1 - ladder.first_side
         level = ladder.n_set % spec.levels
         ladder.n_set += 1
+        if level == 0:
+            take_stale(world, rng, market, maker, side)
         price = quote_price_e4(world, market, maker, side, level)
         size = quote_size_e2(world, rng, market, maker, side, level)
         if price >= 100 and size > 0:
@@ -94,7 +118,7 @@ def set_quotes(world: Any, rng: np.random.Generator, market: int, maker: int, n:
     return ladder.n_set == 2 * spec.levels
 
 
-@inner_kernel
+@inline_kernel
 def act(world: Any, rng: np.random.Generator, market: int, maker: int) -> int:
     """Cancel the ladder or set the next quotes; returns when the maker acts again."""
     spec, ladder, state = world.makers[maker], world.ladders[market, maker], world.state[0]

@@ -5,7 +5,7 @@ import numpy as np
 from kalshi_platform.simulation.matching.command import new_answers, new_commands
 from kalshi_platform.simulation.matching.engine import new_tape
 from kalshi_platform.simulation.matching.meeting import MAKER
-from kalshi_platform.simulation.matching.records import NEVER_NS, NONE, Core, new_records
+from kalshi_platform.simulation.matching.records import NEVER_NS, NONE, TAPE_DTYPE, Core, new_records
 from kalshi_platform.simulation.simexchange.world.config import WorldConfig
 from kalshi_platform.simulation.simexchange.world.records import (
     LADDER_DTYPE,
@@ -80,9 +80,13 @@ def makers_of(config: WorldConfig) -> np.ndarray:
 
 
 def new_world(
-    config: WorldConfig, core: Core, schedule: DaySchedule, family: int, fine_bands: np.ndarray, rows: int
-) -> World:
-    """World at its opening, before any order; ``rows`` is the room of the recording."""
+    config: WorldConfig, core: Core, schedule: DaySchedule, family: int, fine_bands: np.ndarray, rows: int,
+    told: np.ndarray | None = None,
+) -> World:  # fmt: skip
+    """World at its opening, before any order; ``rows`` is the room of the recording.
+
+    ``told`` (n,) TAPE_DTYPE gets every row of the core; None where nobody reads them.
+    """
     n_markets, n_makers = core.markets.size, len(config.makers)
     state = new_records(1, STATE_DTYPE)
     state["arbitrage_ns"] = NEVER_NS
@@ -106,4 +110,5 @@ def new_world(
         due=np.full((n_markets, n_makers + N_OTHERS), NEVER_NS, "i8"),
         schedule=schedule,
         fine_bands=fine_bands,
+        told=new_records(0, TAPE_DTYPE) if told is None else told,
     )

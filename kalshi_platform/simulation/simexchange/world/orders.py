@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.domain.compiled import inline_kernel, inner_kernel
 from kalshi_platform.simulation.matching import command as c
 from kalshi_platform.simulation.matching.execute import execute
 from kalshi_platform.simulation.matching.orders import find
-from kalshi_platform.simulation.matching.reasons import OK
+from kalshi_platform.simulation.matching.reasons import INSUFFICIENT_BALANCE, OK
 from kalshi_platform.simulation.matching.records import ASK, BID, DOLLAR_E4, NEVER_NS, NONE
 from kalshi_platform.simulation.simexchange.world.feed import publish
 
@@ -22,11 +22,23 @@ def do(world: Any, rng: np.random.Generator) -> int:
     reason = execute(world.core, command, world.answer[0])
     if reason != OK:
         state.refused += 1
+    if reason == INSUFFICIENT_BALANCE:
+        state.unpaid += 1
     publish(world, rng)
     return reason
 
 
 @inner_kernel
+def let_expire(world: Any, rng: np.random.Generator) -> None:
+    """Let orders end whose time has come by the world's clock: no agent's command."""
+    command = world.command[0]
+    command.op = c.WAIT
+    command.time_ns = world.state[0].now_ns
+    execute(world.core, command, world.answer[0])
+    publish(world, rng)
+
+
+@inline_kernel
 def _submit(
     world: Any, rng: np.random.Generator, account: int, market: int, side: int, own_e4: int, qty_e2: int,
     tif: int, options: int, expiry_ns: int,
@@ -44,7 +56,7 @@ def _submit(
     return do(world, rng)
 
 
-@inner_kernel
+@inline_kernel
 def rest(
     world: Any, rng: np.random.Generator, account: int, market: int, side: int, own_e4: int, qty_e2: int,
     expiry_ns: int,
@@ -54,7 +66,7 @@ def rest(
     return world.answer[0].order_id if reason == OK else NONE
 
 
-@inner_kernel
+@inline_kernel
 def take(
     world: Any, rng: np.random.Generator, account: int, market: int, side: int, own_e4: int, qty_e2: int
 ) -> int:
@@ -63,7 +75,7 @@ def take(
     return world.answer[0].filled_e2 if reason == OK else 0
 
 
-@inner_kernel
+@inline_kernel
 def withdraw(world: Any, rng: np.random.Generator, account: int, order_id: int) -> bool:
     """Cancel an order where it still rests; returns True where it did."""
     if find(world.core, order_id) == NONE:
@@ -91,7 +103,7 @@ def whole_cents_e4(price_e4: float) -> int:
 
 @inner_kernel
 def size_e2(rng: np.random.Generator, contracts: float, log_sd: float) -> int:
-    """Log-normal size of at least one contract, one in twenty in hundredths (the exchange takes both)."""
+    """Log-normal size in whole contracts, at least one; one in twenty in hundredths, at least a hundredth."""
     size = min(contracts * np.exp(log_sd * rng.standard_normal()), 1e6)
     unit = 1 if rng.random() < 0.05 else 100
     return max(int(100.0 * size / unit + 0.5) * unit, unit)

@@ -8,6 +8,7 @@ Categories  Financials: an index whose uncertainty resolves evenly over ``life_s
          scores, a break without any, and an end before the announced one. Politics: news out of the blue.
 """
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ class Plan(NamedTuple):
     forecast: float
     variance: float
     has_fine_grid: bool
+    announced_s: float  # the end as it is announced beforehand; a game ends earlier
 
 
 @kernel
@@ -139,9 +141,10 @@ def _moves(
         scores_s = scores_s[(scores_s < begin_s) | (scores_s >= end_s)]
         return _jump_moves(config, rng, duration_s, scores_s, config.jump_share)
     jumps_s = _times(rng, jump_s, 0.0, duration_s)
-    for at_s in jumps_s.tolist():
+    for at_s, next_s in pairwise([*jumps_s.tolist(), np.inf]):
         items.activity(at_s, 3.0)
-        items.activity(at_s + _BUSY_S, 1.0)
+        if at_s + _BUSY_S < next_s:  # else the next jump keeps takers busy
+            items.activity(at_s + _BUSY_S, 1.0)
     return _jump_moves(config, rng, duration_s, jumps_s, config.jump_share)
 
 
@@ -167,4 +170,4 @@ def plan_event(
     has_fine_grid = bool(rng.random() < config.regrid_share)
     if has_fine_grid:
         items.add(rng.uniform(0.2, 0.8) * end_s, REGRID)
-    return Plan(items.schedule(fair), end_s, float(forecast[-1]), float(left[-1]), has_fine_grid)
+    return Plan(items.schedule(fair), end_s, float(forecast[-1]), float(left[-1]), has_fine_grid, announced_s)

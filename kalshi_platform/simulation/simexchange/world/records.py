@@ -94,10 +94,14 @@ STATE_DTYPE: Final = np.dtype(
         ("quiet_until_ns", "i8"),
         ("activity", "f8"),
         ("fine_grid", "i8"),
+        ("is_open", "i8"),  # 1 = the makers have set their first ladders
         ("batch", "i8"),  # number of the feed's batch, and the time of its first message
         ("batch_at_us", "i8"),
         ("commands", "i8"),
         ("refused", "i8"),
+        ("unpaid", "i8"),  # orders refused because their account lacks cash
+        ("n_told", "i8"),  # rows in ``told``
+        ("untold", "i8"),  # rows that had no room there: the reader must stop
     ]
 )
 
@@ -127,3 +131,4 @@ class World(NamedTuple):
     due: np.ndarray  # (M, K + N_OTHERS) i8
     schedule: DaySchedule
     fine_bands: np.ndarray  # (3, 3) i8: price bands after a change
+    told: np.ndarray  # (n,) TAPE_DTYPE: every row of the core, for a live reader; (0,) where nobody reads

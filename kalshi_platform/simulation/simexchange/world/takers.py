@@ -1,17 +1,19 @@
 """Takers: noise that comes in clusters (Hawkes), a share of it informed; whales; noise limit orders.
 
 Hawkes    intensity = base rate x activity + a part that jumps by branching x decay with every taker and then
-          decays, drawn by thinning: candidates come at a rate that bounds the intensity until the next one.
+          decays, drawn by thinning: candidates come at a rate that bounds the intensity until the next one,
+          or until the activity changes, when they are drawn anew.
 Informed  knows the fair price as it is now, which makers see when they look. It trades where the price is
           wrong by more than the fee and its least gain; else it stays out.
-Whale     buys one outcome in parts until its size is done or nobody offers it.
+Whale     buys one outcome in parts until its size is done or nobody offers it; an informed one buys what is
+          worth more than the mid.
 """
 
 from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inner_kernel
+from kalshi_platform.domain.compiled import inline_kernel, inner_kernel
 from kalshi_platform.simulation.matching.records import ASK, BID, DOLLAR_E4, NONE
 from kalshi_platform.simulation.simexchange.world.orders import (
     after,
@@ -26,7 +28,9 @@ from kalshi_platform.simulation.simexchange.world.orders import (
 )
 from kalshi_platform.simulation.simexchange.world.records import (
     INFORMED_ACCOUNT,
+    LIMIT,
     LIMIT_ACCOUNT,
+    TAKER,
     TAKER_ACCOUNT,
     WHALE_ACCOUNT,
 )
@@ -57,7 +61,7 @@ def is_taker(world: Any, rng: np.random.Generator, market: int) -> bool:
     return True
 
 
-@inner_kernel
+@inline_kernel
 def informed(world: Any, rng: np.random.Generator, market: int) -> None:
     """Buy the outcome that is too cheap after the fee, if one is."""
     settings = world.settings[0]
@@ -72,7 +76,7 @@ def informed(world: Any, rng: np.random.Generator, market: int) -> None:
             return
 
 
-@inner_kernel
+@inline_kernel
 def noise(world: Any, rng: np.random.Generator, market: int) -> None:
     """Buy either outcome at once, knowing nothing."""
     side = any_side(rng)
@@ -83,7 +87,7 @@ def noise(world: Any, rng: np.random.Generator, market: int) -> None:
         take(world, rng, TAKER_ACCOUNT + world.makers.size, market, side, max(limit, 100), size)
 
 
-@inner_kernel
+@inline_kernel
 def act_taker(world: Any, rng: np.random.Generator, market: int) -> int:
     """Let the candidate trade where it is a taker; returns the time of the next candidate."""
     if is_taker(world, rng, market):
@@ -96,16 +100,17 @@ def act_taker(world: Any, rng: np.random.Generator, market: int) -> int:
 
 @inner_kernel
 def _begin_whale(world: Any, rng: np.random.Generator, market: int) -> None:
-    """Choose side and size; a whale is as often informed as any taker."""
+    """Choose side and size; a whale is as often informed as any taker, where both outcomes are offered."""
     settings, mine = world.settings[0], world.markets[market]
     mine.whale_side = any_side(rng)
     mine.whale_e2 = size_e2(rng, settings.whale_contracts, 0.7)
-    price = ask_e4(world, market, BID)
-    if price != NONE and rng.random() < settings.informed_share:
-        mine.whale_side = BID if fair_e4(world, market, BID) > price else ASK
+    yes, no = ask_e4(world, market, BID), ask_e4(world, market, ASK)
+    if NONE not in (yes, no) and rng.random() < settings.informed_share:
+        mid_e4 = 0.5 * (yes + DOLLAR_E4 - no)
+        mine.whale_side = BID if fair_e4(world, market, BID) > mid_e4 else ASK
 
 
-@inner_kernel
+@inline_kernel
 def act_whale(world: Any, rng: np.random.Generator, market: int) -> int:
     """Buy the next part of a whale's order, or begin one; returns when the whale acts again."""
     settings, mine = world.settings[0], world.markets[market]
@@ -130,6 +135,21 @@ def _tick_e4(world: Any, own_e4: int) -> int:
 
 
 @inner_kernel
+def set_activity(world: Any, rng: np.random.Generator, activity: float) -> None:
+    """Let takers and limit orders come at ``activity`` times their usual rates from now on."""
+    world.state[0].activity = activity
+    n_makers = world.makers.size
+    for market in range(world.due.shape[0]):
+        world.due[market, n_makers + TAKER] = next_candidate(world, rng, market)
+        world.due[market, n_makers + LIMIT] = _next_limit(world, rng)
+
+
+@inner_kernel
+def _next_limit(world: Any, rng: np.random.Generator) -> int:
+    return after(world, rng, world.settings[0].limit_ns / world.state[0].activity)
+
+
+@inline_kernel
 def act_limit(world: Any, rng: np.random.Generator, market: int) -> int:
     """Rest a noise order at, below or a tick above the best price; returns when the next one comes."""
     settings, side = world.settings[0], any_side(rng)
@@ -142,4 +162,4 @@ def act_limit(world: Any, rng: np.random.Generator, market: int) -> int:
         if 0 < own < DOLLAR_E4 and (price == NONE or own < price):
             expiry = after(world, rng, settings.limit_life_ns)
             rest(world, rng, LIMIT_ACCOUNT + world.makers.size, market, side, own, size, expiry)
-    return after(world, rng, settings.limit_ns / world.state[0].activity)
+    return _next_limit(world, rng)

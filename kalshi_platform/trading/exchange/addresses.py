@@ -1,0 +1,18 @@
+"""Addresses of the exchange, checked where they are given: a bad one would fail at every connection."""
+
+from urllib.parse import urlsplit
+
+
+def checked_address(url: str, schemes: tuple[str, ...]) -> str:
+    """Return ``url``; ValueError unless it has one of ``schemes``, a host, and a port that can be or none."""
+    example = f"{schemes[-1]}://HOST[:PORT]/PATH"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as err:
+        raise ValueError(f"{url!r} is no address ({err}); expected {example}") from None
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        raise ValueError(f"{url!r} is no address of the exchange; expected {example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address holds no user and no password: the key comes from the environment")
+    return url

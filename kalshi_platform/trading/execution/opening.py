@@ -1,0 +1,139 @@
+"""Opening of an executor: journal, recovery, the first comparison. It opens whole, or not at all.
+
+Refused   another process trades the account; the journal is damaged, newer, of another account, or an older
+          copy; the exchange cannot be asked, or its lists are not whole.
+Halted    it opens HALTED where the process before was, or where the comparison found that somebody else
+          trades the account: a person looks, and resumes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from kalshi_platform.domain.errors import ContractError, ExchangeError
+from kalshi_platform.domain.units import NS_PER_DAY
+from kalshi_platform.trading.exchange.clock import ExchangeClock
+from kalshi_platform.trading.exchange.new_orders import BookSide
+from kalshi_platform.trading.execution.control import OrderPort, TradingControl
+from kalshi_platform.trading.execution.executor import Executor
+from kalshi_platform.trading.execution.journal.account_name import AccountName
+from kalshi_platform.trading.execution.journal.journal import OrderJournal, open_journal
+from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
+from kalshi_platform.trading.execution.journal.recover import checked_rows, find_order, recover
+from kalshi_platform.trading.execution.orders.ledger import OrderLedger
+from kalshi_platform.trading.execution.orders.positions import fill_cash_out_e6
+from kalshi_platform.trading.execution.reconcile.differences import DifferenceKind, ReconcileReport
+from kalshi_platform.trading.execution.reconcile.lists import ReportPort
+from kalshi_platform.trading.execution.reconcile.reconciler import Reconciler
+from kalshi_platform.trading.execution.results import Results
+from kalshi_platform.trading.execution.risk.exposure import ExposureBook, MarketKin
+from kalshi_platform.trading.execution.risk.gate import RiskGate, RiskState
+from kalshi_platform.trading.execution.risk.limits import RiskLimits
+from kalshi_platform.trading.execution.risk.losses import MINUTE_NS, LossWatch
+from kalshi_platform.trading.execution.settings import ExecutionSettings
+from kalshi_platform.trading.execution.upkeep import Upkeep
+
+_HOUR_NS = NS_PER_DAY // 24
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPorts:
+    """Requests, reports and clocks that execution needs of the world."""
+
+    orders: OrderPort
+    reports: ReportPort
+    clock: ExchangeClock
+    skew_ns: Callable[[], int | None]  # this machine's clock less the exchange's; None: not told yet
+
+
+async def open_executor(
+    folder: Path,
+    account: AccountName,
+    limits: RiskLimits,
+    ports: ExecutionPorts,
+    settings: ExecutionSettings | None = None,
+) -> Executor:
+    """Open the account's journal in ``folder`` and compare it with the exchange.
+
+    ContractError, DataError, StorageError or ExchangeError where it is refused (see the module); nothing is
+    held then.
+    """
+    journal = open_journal(folder, account)
+    try:
+        return await _open(journal, limits, ports, settings or ExecutionSettings())
+    except BaseException:
+        journal.close()
+        raise
+
+
+async def _open(
+    journal: OrderJournal, limits: RiskLimits, ports: ExecutionPorts, settings: ExecutionSettings
+) -> Executor:
+    """Put the parts together over an open journal."""
+    clock, ledger, state = ports.clock, recover(journal), RiskState()
+    ledger.find_forgotten = partial(find_order, journal)
+    keeper, exposures = LedgerKeeper(ledger, journal), ExposureBook(ledger)
+    for row in checked_rows(journal, "facts", "ticker"):
+        exposures.know(row["ticker"], MarketKin(row["event"], row["category"], row["exchange_index"]))
+    gate = RiskGate(limits, ledger, exposures, state, ports.skew_ns)
+    _restore_day(gate, ledger, journal, clock)
+    control = TradingControl(keeper, state, ports.orders, clock, settings.cancel_all_holds_s)
+    control.restore()
+    reconciler = Reconciler(
+        keeper, ports.reports, clock,
+        grace_s=settings.grace_s, looks=settings.looks, pause_s=settings.look_pause_s,
+    )  # fmt: skip
+    first: ReconcileReport | None = await reconciler.open_account() if journal.is_new else None
+    results = Results(keeper, _losses(keeper, limits, clock), limits)
+    upkeep = Upkeep(keeper, control, reconciler, results, ports.reports, clock, settings)
+    executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
+    report = await executor.reconcile() if first is None or first.is_whole else first
+    found = [*(first.differences if first is not None and first is not report else ()), *report.differences]
+    if not report.is_whole:
+        raise ExchangeError(
+            f"not opened: {report.why}; nothing is traded on lists that are not whole: try again"
+        )
+    older = [each for each in found if each.kind is DifferenceKind.OLDER_JOURNAL]
+    if older:
+        raise ContractError(
+            f"{journal.path} is an older copy: the exchange has {len(older)} orders of this journal that it "
+            f"lacks, first {older[0].what}. Bring back the newest journal; where it is lost, cancel what "
+            "rests on the exchange's own page and begin in an empty folder"
+        )
+    grave = [each.words for each in found if each.is_grave]
+    if grave:
+        control.halt(f"{len(grave)} grave differences at the start, first: {grave[0]}")
+    keeper.note(clock.wall_ns(), "opened", {"mode": state.mode.value, "limits": limits.digest})
+    keeper.commit()
+    await executor.maintain()
+    return executor
+
+
+def _losses(keeper: LedgerKeeper, limits: RiskLimits, clock: ExchangeClock) -> LossWatch:
+    """Losses of the last days, from the journal."""
+    window_ns = round(limits.drawdown_window_h * _HOUR_NS)
+    losses = LossWatch(window_ns, keeper.add_result)
+    first = (clock.wall_ns() - window_ns - 2 * NS_PER_DAY) // MINUTE_NS
+    for row in checked_rows(keeper.journal, "results", "minute"):
+        if row["minute"] >= first:
+            losses.restore(row["minute"], row["best_e6"], row["last_e6"])
+    return losses
+
+
+def _restore_day(gate: RiskGate, ledger: OrderLedger, journal: OrderJournal, clock: ExchangeClock) -> None:
+    """Count orders and fills of today and of the last minute again."""
+    wall_ns, mono_ns = clock.wall_ns(), clock.mono_ns()
+    day = gate.day.at(wall_ns)
+    since = (min(day.day * NS_PER_DAY, wall_ns - MINUTE_NS),)
+    for row in checked_rows(journal, "orders", "created_ns", "created_ns >= ?", since):
+        day.orders += row["created_ns"] // NS_PER_DAY == day.day
+        if 0 <= wall_ns - row["created_ns"] < MINUTE_NS:
+            gate.pace.sent(mono_ns - (wall_ns - row["created_ns"]))
+    for row in checked_rows(journal, "fills", "exch_ns", "exch_ns >= ?", since):
+        ledger.saw(row["exch_ns"], wall_ns)
+        if row["exch_ns"] // NS_PER_DAY == day.day:
+            day.contracts_e2 += row["qty_e2"]
+            day.spend_e6 += fill_cash_out_e6(
+                BookSide(row["side"]), row["price_e4"], row["qty_e2"], row["fee_e6"]
+            )
