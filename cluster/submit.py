@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
 
@@ -40,12 +41,23 @@ NEEDED: Final = (
 )
 EXCLUDED_ANYWHERE: Final = ("__pycache__", "*.pyc", "*.nbi", "*.nbc")
 MAX_UPLOAD_BYTES: Final = 50 * 2**20
+#: The job's shell gets it as one word, of which Linux takes 128 KiB.
+MAX_ENTRYPOINT_BYTES: Final = 100_000
 TIMEOUT_S: Final = 10.0
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 INTERRUPTED: Final = 130
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
-_SECRET: Final = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|ACCESS_KEY|PRIVATE", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    r"SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|ACCESS_?KEY|API_?KEY|PRIVATE|(^|_)(KEY|PWD|PASS|AUTH)$",
+    re.IGNORECASE,
+)
+#: User and password in an address.
+_IN_ADDRESS: Final = re.compile(r"://[^/\s?#@]*:[^/\s?#]*@")
+_ADVICE: Final = (
+    "the dashboard shows what a job is given; let nodes have secrets by instance profile, service account or "
+    "secretKeyRef"
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,8 @@ def address_of(given: str | None, environ: dict[str, str], *, allow_remote: bool
     except ValueError:
         port = None
     if not parts.hostname or port is None or parts.path not in ("", "/") or parts.query or parts.username:
-        raise ContractError(f"{name} {text!r}: expected http://host:port and nothing more; {advice}")
+        shown = _IN_ADDRESS.sub("://...@", text)
+        raise ContractError(f"{name} {shown!r}: expected http://host:port and nothing more; {advice}")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_remote:
         raise ContractError(
             f"{name} {text!r}: plain http to another machine shows the token to the network; tunnel to "
@@ -141,7 +154,26 @@ def entrypoint_of(experiment: str, arguments: list[str], working_dir: Path) -> s
         raise ContractError(
             f"experiment {experiment!r}: not in {folder}; there are: {', '.join(there) or 'none'}"
         )
-    return shlex.join(["python", "-m", f"tune_experiments.{experiment}", *arguments])
+    if strange := next((word for word in arguments if "\0" in word or not _is_text(word)), None):
+        raise ContractError(f"argument {shown_value(strange)}: holds a byte that no command line can carry")
+    if (number := next((k for k, word in enumerate(arguments, 1) if _IN_ADDRESS.search(word)), 0)) > 0:
+        raise ContractError(f"argument {number} after --: holds a password in an address; {_ADVICE}")
+    command = shlex.join(["python", "-m", f"tune_experiments.{experiment}", *arguments])
+    if (n_bytes := len(command.encode())) > MAX_ENTRYPOINT_BYTES:
+        raise ContractError(
+            f"the job's command line has {n_bytes:,} bytes, at most {MAX_ENTRYPOINT_BYTES:,} can be started: "
+            "give fewer settings, or write an experiment of your own"
+        )
+    return command
+
+
+def _is_text(word: str) -> bool:
+    """True where ``word`` can be written as UTF-8."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def excludes_of(working_dir: Path) -> tuple[str, ...]:
@@ -180,10 +212,11 @@ def env_of(assignments: list[str]) -> dict[str, str]:
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ContractError(f"--env {name!r}: expected NAME=value")
         if _SECRET.search(name):
-            raise ContractError(
-                f"--env {name}: the dashboard shows what a job is given; let nodes have secrets by "
-                "instance profile, service account or secretKeyRef"
-            )
+            raise ContractError(f"--env {name}: {_ADVICE}")
+        if _IN_ADDRESS.search(value):
+            raise ContractError(f"--env {name}: holds a password in an address; {_ADVICE}")
+        if "\0" in value or not _is_text(value):
+            raise ContractError(f"--env {name}: holds a byte that no environment can carry")
         found[name] = value
     return found
 
@@ -358,13 +391,14 @@ def main(arguments: list[str]) -> int:
             return 0
         return submit(submission, token, wait=not options.no_wait, as_json=options.json)
     except PlatformError as error:
-        print(f"submit: {error}", file=sys.stderr)
+        print(f"submit: {bounded_message(str(error))}", file=sys.stderr)
         return int(error.exit_code)
     # What Ray's client raises, and the two libraries below it, whose errors are OSError or ClientError.
     except (RuntimeError, OSError, aiohttp.ClientError) as error:
+        told = bounded_message(str(error), 350)
         print(
-            f"submit: the cluster refused or left: {error}; where its head was lost, submit a sweep again to "
-            "the new head with --resume",
+            f"submit: the cluster refused or left: {told}; where its head was lost, "
+            "submit a sweep again to the new head with --resume",
             file=sys.stderr,
         )
         return 1

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -32,6 +33,7 @@ from kalshi_platform.serving.server.service import AskTier3, Service
 from kalshi_platform.serving.server.tier_3 import Tier3Models
 from kalshi_platform.serving.server.waiting import watch_waits
 from kalshi_platform.serving.server.warming import rehearse
+from serve_deployments import fair_reading
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 from serve_deployments.open_files import require_open_files
 
@@ -94,10 +96,13 @@ class Ingress:
             observability=observability, later=lambda act: loop.call_later(_LATER_S, act),
         )  # fmt: skip
         self._service.info()  # its reader is made
+        fair_reading.install(4 * args.limits.message_chars)  # Serve starts the replica's server after this
         start_exporting(lambda: observability.collect(guard.current()), args.export_s)
         _settle()
         self._tasks = [
-            asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(guard.refresh), "following")),
+            asyncio.create_task(
+                _every(args.poll_s, lambda: asyncio.to_thread(guard.refresh), "following", by_clock=True)
+            ),
             asyncio.create_task(_every(args.probe_s, self._service.ready, "probing every tier")),
             asyncio.create_task(watch_waits(observability.waited)),
         ]
@@ -124,12 +129,20 @@ def _settle() -> None:
 
 
 async def _every(
-    seconds: float, act: Callable[[], Awaitable[object]], what: str, *, at_once: bool = False
+    seconds: float,
+    act: Callable[[], Awaitable[object]],
+    what: str,
+    *,
+    at_once: bool = False,
+    by_clock: bool = False,
 ) -> None:
-    """Call ``act`` every ``seconds``, first after as many or ``at_once``; log failures and continue."""
+    """Call ``act`` every ``seconds``, first after as many or ``at_once``; log failures and continue.
+
+    ``by_clock``: instead, at the moments of :func:`until_look_s`, the same in every process.
+    """
     wait_s = 0.0 if at_once else seconds
     while True:
-        await asyncio.sleep(wait_s)
+        await asyncio.sleep(until_look_s(seconds, time.time()) if by_clock else wait_s)
         wait_s = seconds
         try:
             await act()
@@ -137,6 +150,15 @@ async def _every(
             LOG.warning("%s failed: %s", what, error)
         except Exception:  # the loop must not end because one call failed
             LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
+
+
+def until_look_s(every_s: float, now_s: float) -> float:
+    """Seconds from ``now_s`` since the epoch to the next whole multiple of ``every_s``; above 0.
+
+    Replicas whose looks at the registry fall together see a change of the alias together. Two of them then
+    answer with different models as long as their preparations differ, and not up to ``every_s`` longer.
+    """
+    return every_s - now_s % every_s
 
 
 def _asking(tier_3: DeploymentHandle) -> AskTier3:
@@ -179,7 +201,6 @@ def build(args: PolicyAppArgs) -> serve.Application:
     """
     require_open_files(os.environ)
     common = {
-        "max_ongoing_requests": args.max_ongoing_requests,
         "health_check_period_s": args.health_check_s,
         "logging_config": LOGGING,
     }
@@ -189,11 +210,17 @@ def build(args: PolicyAppArgs) -> serve.Application:
         tier_3 = deployment.options(
             num_replicas=args.tier_3_replicas,
             max_queued_requests=args.max_queued_requests,
+            max_ongoing_requests=args.max_ongoing_requests,
             ray_actor_options={"num_cpus": args.tier_3_cpus},
             **common,
         ).bind(args)
     ingress: Any = Ingress
     deployed = deployed_now(Registry(args.registry), args.model)
+    # What clients hold for long, bodies on their way and streams, has places of its own: none of them can be
+    # taken from requests that are decided.
     return ingress.options(
-        num_replicas=args.replicas, ray_actor_options={"num_cpus": args.replica_cpus}, **common
+        num_replicas=args.replicas,
+        max_ongoing_requests=args.max_ongoing_requests + args.limits.held_places,
+        ray_actor_options={"num_cpus": args.replica_cpus},
+        **common,
     ).bind(args, tier_3, deployed)

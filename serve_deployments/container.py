@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import yaml
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from serve_deployments.local import serve_here
@@ -47,15 +48,19 @@ def read_config(path: Path, model: str | None) -> tuple[PolicyAppArgs, str, int]
         raise ContractError(
             f"{path} cannot be read ({error.strerror}): mount it or name another file"
         ) from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        told = f"{type(error).__name__}: {bounded_message(str(error), 250)}"
         raise ContractError(
-            f"{path} is no config of Ray Serve with one application ({type(error).__name__}: {error}): "
+            f"{path} is no config of Ray Serve with one application ({told}): "
             "docker/serve-config.yaml of the checkout is one"
         ) from None
     if model is not None:
         fields["model"] = model
     _require_port(port, f"http_options.port of {path}")
-    return PolicyAppArgs.parse(fields), host, port
+    try:
+        return PolicyAppArgs.parse(fields), host, port
+    except ContractError as error:
+        raise ContractError(f"{path}: {error}") from None
 
 
 def _require_port(port: int, name: str) -> None:

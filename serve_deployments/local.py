@@ -12,24 +12,24 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 
 import asyncio
 import errno
-import json
 import logging
 import math
 import os
 import secrets
+import shlex
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
+from kalshi_platform.domain.ending import ENDS, raise_on_termination
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
-from kalshi_platform.domain.places import home
+from kalshi_platform.domain.family import descendants
+from kalshi_platform.domain.json_text import json_value
+from kalshi_platform.domain.listening import listeners, words
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.models.registry.flaws import FITNESS_WORDS, Fitness
@@ -40,9 +40,14 @@ from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.inference.saving import first_asked_words
 from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
 from kalshi_platform.serving.server.gate import AccessArgs
+from serve_deployments import private_folder
+from serve_deployments.front import FrontBounds
 from serve_deployments.open_files import require_open_files
+from serve_deployments.receiving import RECEIVE_SWITCH
+from serve_deployments.saying import say
+from serve_deployments.stopping import stop
+from serve_deployments.token_files import require_tokens, say_exposed
 
-ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
 #: Above those that Ray gives its workers, below those that Linux, macOS and Windows hand out by themselves.
@@ -51,26 +56,11 @@ _PORTS: Final = range(20_000, 32_768)
 _PROXY_S: Final = 60
 #: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
 _DRAIN_S: Final = "1"
-
-
-def require_safe(host: str, token_file: Path | None) -> None:
-    """Raise ContractError if somebody outside this machine could ask without a token."""
-    if token_file is None and not _is_loopback(host):
-        raise ContractError(
-            f"--host {host} can be reached from other machines: give --token-file with client tokens, one a "
-            "line (openssl rand -hex 32), or serve on 127.0.0.1"
-        )
-
-
-def own_admin_token() -> Path:
-    """Path of the administrator's token file in this program's home; created (mode 0600) if absent."""
-    path = home() / ADMIN_TOKEN_FILE
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-    return path
+#: Ray's variable of the niceness of its workers. By itself it takes 15: beside any other busy process a
+#: replica got a fiftieth of a processor then, and HAProxy, which a worker starts, no more.
+NICENESS: Final = "RAY_worker_niceness"
+#: Shell command that prints the first line that is neither empty nor a comment.
+_FIRST_TOKEN: Final = "grep -m 1 -vE '^[[:space:]]*(#|$)'"
 
 
 def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
@@ -115,10 +105,15 @@ def _refuse_for_a_better_one(store: Registry, record: ModelRecord) -> None:
         )
 
 
-def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
-    """Environment variables of Ray Serve; HAProxy gets free ports, so that two services can run."""
+def switches(host: str, *, ha_proxy: bool, bounds: FrontBounds | None = None) -> dict[str, str]:
+    """Environment variables of Ray Serve; HAProxy gets free ports, so that two services can run.
+
+    ``bounds`` (None: the usual ones) are written into HAProxy's configuration. ContractError where nothing
+    can be run from the temporary folder.
+    """
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        NICENESS: os.environ.get(NICENESS, "0"),
         "RAY_SERVE_LOG_TO_STDERR": "0",  # the folder of its logs keeps everything
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
         # Serve kills a proxy that is not up after the third look: by itself it looks after 5 s each.
@@ -134,6 +129,8 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
         # Where a replica dies without an answer, HAProxy asks another one: deciding twice changes nothing.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         **{f"RAY_SERVE_{name}": str(free_port(host)) for name in ports},
+        **private_folder.switches(private_folder.make(), bounds or FrontBounds()),
+        **RECEIVE_SWITCH,
     }
 
 
@@ -145,32 +142,41 @@ def serve_here(
     ``metrics_port`` is where Ray exports the metrics; None lets Ray choose.
     """
     _end_by_signals()
-    os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
+    ours = switches(host, ha_proxy=ha_proxy, bounds=FrontBounds(**args.limits.proxy.model_dump()))
+    # An operator's own switches hold; their HAProxy is started by the launcher.
+    kept = os.environ.keys() - {private_folder.BINARY}
+    os.environ.update({name: value for name, value in ours.items() if name not in kept})
     require_open_files(os.environ)
     begun_s = time.monotonic()
     with Running(args, host, port, metrics_port) as running:
-        _say(f"Serve runs after {time.monotonic() - begun_s:.1f} s; waiting for every tier")
+        say(f"Serve runs after {time.monotonic() - begun_s:.1f} s; waiting for every tier")
         model = running.wait_ready(START_S)
-        _say(f"ready after {time.monotonic() - begun_s:.1f} s")
+        say(f"ready after {time.monotonic() - begun_s:.1f} s")
         print(f"{running.url} serves {model}", flush=True)
         with suppress(PlatformError):  # a registry that is away now is an event of the replica
             inside_ms = args.tier_3_inside_ms if args.tier_3 else math.inf
-            _say(first_asked_words(newest_tier_set(Registry(args.registry), model), inside_ms))
+            say(first_asked_words(newest_tier_set(Registry(args.registry), model), inside_ms))
             if (named := Registry(args.registry).aliases().model(args.model)) != model:
-                _say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
+                say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
         print(curl_line(running.url, args.access), flush=True)
         print(f"metrics: {running.metrics_url()}", flush=True)
+        say(f"listens: {words(listeners(descendants()))}")
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:
-            _say("stopping")
+            say("stopping")
 
 
 def _end_by_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    raise_on_termination()
+
+
+def _ignore_signals() -> None:
+    for number in ENDS:  # a second Ctrl-C would leave processes behind
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Running:
@@ -184,6 +190,8 @@ class Running:
         from kalshi_platform.models.registry.load import require_fitting
 
         registry = Registry(self.args.registry)  # all checks come before Ray takes its seconds
+        require_tokens(self.args.access)
+        say_exposed(self.args.access)
         require_fitting(registry.record(require_model(registry, self.args.model)))
         require_free(self.host, self.port)
         if self.metrics_port is not None:
@@ -193,16 +201,17 @@ class Running:
 
         from serve_deployments.app import build
 
-        _say("starting Ray")
+        say("starting Ray")
         try:
             start_ray(ray, include_dashboard=False, _metrics_export_port=self.metrics_port)
-            _say("starting Serve")
+            say("starting Serve")
             # This process says itself how far it is; the replicas' own lines go to Ray's folder of logs.
             logging.getLogger("ray.serve").addFilter(lambda record: record.levelno >= logging.WARNING)
             start_serve(ray_serve, {"host": self.host, "port": self.port})
             deploy(ray_serve, build(self.args))
         except BaseException:
-            self.__exit__()
+            _ignore_signals()
+            stop(ray, None)  # a start that failed answered nobody: nothing is to be finished
             raise
         return self
 
@@ -210,11 +219,8 @@ class Running:
         import ray
         from ray import serve as ray_serve
 
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes behind
-            signal.signal(number, signal.SIG_IGN)
-        if ray.is_initialized():
-            ray_serve.shutdown()  # type: ignore[no-untyped-call]
-            ray.shutdown()
+        _ignore_signals()
+        stop(ray, ray_serve)
 
     def metrics_url(self) -> str:
         """Address where Prometheus reads the metrics of this Ray; each Ray of a machine has its own."""
@@ -236,7 +242,7 @@ class Running:
                     f"{self.url} was not ready within {limit_s:g} s: {reason}; Ray's logs are in /tmp/ray"
                 )
             if reason != said:
-                _say(said := reason)
+                say(said := reason)
             time.sleep(0.2)
 
 
@@ -251,7 +257,7 @@ def start_serve(serve: Any, http_options: dict[str, Any]) -> None:
     try:
         serve.start(http_options=http_options)
     except (TimeoutError, RayActorError) as error:
-        _say(f"Serve's HTTP proxy is late, as on a busy machine; waiting for it once more ({_first(error)})")
+        say(f"Serve's HTTP proxy is late, as on a busy machine; waiting for it once more ({_first(error)})")
         serve.start(http_options=http_options)
 
 
@@ -263,7 +269,7 @@ def deploy(serve: Any, application: Any) -> None:
     try:
         serve.run(application, name="policy", route_prefix="/", blocking=False)
     except TimeoutError as error:
-        _say(f"Serve's HTTP proxy is late, as on a busy machine ({_first(error)})")
+        say(f"Serve's HTTP proxy is late, as on a busy machine ({_first(error)})")
     except RuntimeError as error:
         raise LimitError(why_not_deployed(str(error), serve.status())) from None
 
@@ -302,16 +308,16 @@ async def _readiness(url: str) -> dict[str, Any]:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return {"ready": False, "reason": str(error) or type(error).__name__}
     try:
-        return dict(json.loads(text))
+        return dict(json_value(text))
     except ValueError:
         return {"ready": False, "reason": f"{found.status} {text[:200]}"}
 
 
 def curl_line(url: str, access: AccessArgs) -> str:
     """Shell command that fetches the server's example request and sends it back for a decision."""
-    first = (
-        f"head -n 1 {access.token_file}" if access.token_file else f"printenv {access.token_env} | head -n 1"
-    )
+    first = f"{_FIRST_TOKEN} {shlex.quote(str(access.token_file))}"
+    if access.token_file is None:
+        first = f"printenv {access.token_env} | {_FIRST_TOKEN}"
     token = f' -H "Authorization: Bearer $({first})"' if access.require_token else ""
     kind = "-H 'Content-Type: application/json'"
     return f"curl -s{token} {url}/v1/example | curl -s{token} {kind} -d @- {url}/v1/decide"
@@ -350,19 +356,6 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _shown(host: str) -> str:
     reached = "127.0.0.1" if host == "0.0.0.0" else host
     return f"[{reached}]" if ":" in reached else reached
-
-
-def _say(text: str) -> None:
-    print(f"kalshi-platform serve: {text}", file=sys.stderr, flush=True)
