@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kalshi_platform.serving.server.args import PolicyAppArgs
+from serve_deployments.front import FrontBounds
 from serve_deployments.local import Running, switches
 
 
@@ -45,10 +46,11 @@ def own_channel() -> TextIO:
 
 def main() -> None:
     answers = own_channel()
-    os.environ.update(switches("127.0.0.1", ha_proxy=True))
     args = PolicyAppArgs.model_validate_json(Path(sys.argv[1]).read_text())
+    bounds = FrontBounds(**args.limits.proxy.model_dump())
+    os.environ.update(switches("127.0.0.1", ha_proxy=True, bounds=bounds))
     with Running(args, "127.0.0.1", int(sys.argv[2]), int(sys.argv[3])) as running:
-        print("ready", running.wait_ready(120), file=answers)
+        print("ready", running.wait_ready(300), file=answers)
         seen: list[str] = []
         note_replicas(seen)
         for line in sys.stdin:

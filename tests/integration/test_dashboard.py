@@ -33,6 +33,16 @@ def answer(url: str, process: subprocess.Popen, log: Path) -> bytes:
             time.sleep(0.1)
 
 
+def answered_to(name: str, port: int) -> int:
+    """Status of the answer to a request that calls this machine ``name``."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": f"{name}:{port}"})
+    try:
+        with urllib.request.urlopen(request, timeout=600) as found:
+            return found.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
 @pytest.mark.parametrize(("name", "mark"), [("mlflow", b"MLflow"), ("tensorboard", b"TensorBoard")])
 def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name, mark, tmp_path: Path):
     run = tmp_path / "sweeps" / "made" / "trials" / "trial-0"
@@ -51,16 +61,18 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
         assert url.startswith("http://127.0.0.1:"), log.read_text()
         assert mark in answer(url, process, log)
         port = int(url.rpartition(":")[2])
+        assert answered_to("evil.example", port) == 403  # a foreign name that was made to point here
+        assert answered_to("127.0.0.1.evil.example", port) == 403
         assert hosts_listening(process.pid, port) == {"127.0.0.1"}
         family = family_of(process.pid)
         if name == "mlflow":  # the command, MLflow's own, its one worker: no runners of jobs
             assert len(family) <= 3, family
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) in (0, 130)
-        assert psutil.wait_procs(family, timeout=30)[1] == []
+        assert process.wait(timeout=600) in (0, 130)
+        assert psutil.wait_procs(family, timeout=600)[1] == []
     finally:
         if process.poll() is None:
             kill_all(family_of(process.pid))  # some are in sessions of their own
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=600)
         process.stdout.close()

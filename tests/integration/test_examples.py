@@ -87,7 +87,7 @@ def test_a_recording_is_streamed_and_its_decisions_are_told(tmp_path, capsys):
             recording = streaming.frames_file(tmp_path)
             return await streaming.decisions(recording, f"ws://127.0.0.1:{port}/v1/stream", 3)
 
-    streaming.show(asyncio.run(asyncio.wait_for(streamed(), 30)))
+    streaming.show(asyncio.run(asyncio.wait_for(streamed(), 240)))
     opening, *frames = heard
     assert opening["allow_simulated"] is True
     assert frames == [line] * 3

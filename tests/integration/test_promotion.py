@@ -26,7 +26,7 @@ from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 
 SPLIT = SplitConfig(train=28, validation=16, test=4)
 SETTINGS = RunSettings(

@@ -94,7 +94,7 @@ def test_two_hash_seeds_make_the_same_recordings_dataset_and_checkpoints(tmp_pat
         }
         started.append(subprocess.Popen([sys.executable, "-c", WAY], cwd=place, env=env))
     try:
-        assert [process.wait(timeout=240) for process in started] == [0, 0]
+        assert [process.wait(timeout=600) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()

@@ -17,7 +17,7 @@ from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.ray
 
 #: Trials of two iterations of the smallest network; the way to the end is that of a sweep of hours.
 TINY = (
@@ -57,7 +57,7 @@ def test_a_lost_machine_takes_its_processes_with_it(tmp_path):
     machine = Machine(tmp_path / "one", {})
     started = machine.start(["sh", "-c", "sleep 300 & sleep 300"], tmp_path / "log")
     machine.lose()
-    assert started.wait(timeout=20) != 0
+    assert started.wait(timeout=600) != 0
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,7 @@ def store(nodes: Nodes, monkeypatch) -> Nodes:
     return nodes
 
 
+@pytest.mark.timeout(1800)  # Ray on three machines, four trials: minutes on a busy computer
 def test_the_documented_commands_lead_to_a_challenger_in_the_buckets_registry(store: Nodes, tmp_path: Path):
     nodes = store
     simulate(SimConfig(n_events=12, messages_per_market=300), nodes.desk.path(f"{WORK}/recordings"))
@@ -82,7 +83,7 @@ def test_the_documented_commands_lead_to_a_challenger_in_the_buckets_registry(st
     words = documented("python cluster/submit.py curriculum_sweep --address")
     log = tmp_path / "submit.log"
     sweep = nodes.submit(log, "curriculum_sweep", *words[1:], *TINY)
-    assert sweep.wait(timeout=300) == 0, log.read_text()[-5000:]
+    assert sweep.wait(timeout=1500) == 0, log.read_text()[-5000:]
 
     place = words[words.index("--storage") + 1].removeprefix("s3://sweeps/")
     assert words[words.index("--registry") + 1] == "s3://registry"

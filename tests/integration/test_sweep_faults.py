@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+import ray
 from made.curves import curve_points
 from made.processes import command_of, family_of, kill_all
 from moto.server import ThreadedMotoServer
@@ -24,11 +25,12 @@ from ray.cluster_utils import Cluster
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.quiet_ray import patient
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, read_sweep
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.storage.storage import open_storage
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 
 CLOCK = ("steps_per_s", "elapsed_s")
 #: Small trials that last long enough to be killed in the middle; no scheduler, so that nothing depends on
@@ -82,12 +84,12 @@ class Sweep:
 
     def end(self) -> SweepRecord:
         """Wait for it; the test fails with its output where it failed."""
-        assert self.process.wait(timeout=480) == 0, self.log.read_text()[-4000:]
+        assert self.process.wait(timeout=2000) == 0, self.log.read_text()[-4000:]
         return read_sweep(self.out)
 
     def wait_until(self, true: Callable[[], object]) -> None:
         """Poll ``true``; the sweep must still be running then."""
-        end_s = time.monotonic() + 300
+        end_s = time.monotonic() + 600
         while not true():
             assert self.process.poll() is None, f"ended too early: {self.log.read_text()[-4000:]}"
             assert time.monotonic() < end_s, self.log.read_text()[-4000:]
@@ -102,7 +104,7 @@ class Sweep:
         if self.process.poll() is None:
             kill_all(family_of(self.process.pid))
             self.process.kill()
-        self.process.wait(timeout=90)
+        self.process.wait(timeout=600)
 
 
 @pytest.fixture
@@ -182,10 +184,10 @@ def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
     first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
     family = family_of(first.process.pid)
     os.kill(first.process.pid, signal.SIGKILL)
-    first.process.wait(timeout=60)
+    first.process.wait(timeout=600)
     reached = first.iterations()
     assert max(reached.values()) < ITERATIONS
-    psutil.wait_procs(family, timeout=180)  # Ray ends with its driver
+    psutil.wait_procs(family, timeout=600)  # Ray ends with its driver
     second = Sweep(dataset, tmp_path / "sweep", home, "--local", "--resume")
     started.append(second)
     second.end()
@@ -198,11 +200,12 @@ def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A head that runs nothing and two machines of one CPU each, as processes on loopback."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        yield made
-    finally:
-        made.shutdown()
+    with patient(ray):
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        try:
+            yield made
+        finally:
+            made.shutdown()
 
 
 def test_a_killed_process_and_a_lost_machine_cost_no_trial(
@@ -272,7 +275,7 @@ def test_a_sweep_in_a_bucket_survives_the_loss_of_the_machine_that_drove_it(
     )  # fmt: skip
     second = Sweep(far, tmp_path / "new-head", home, "--local", "--storage", f"{bucket}/runs", "--resume")
     started += [other, second]
-    assert other.process.wait(timeout=240) == 2
+    assert other.process.wait(timeout=600) == 2
     assert "base.train.learning_rate: 0.001 -> 0.003: name another --storage" in other.log.read_text()
     second.end()
     record = require_same(tmp_path / "new-head", unbroken)
@@ -308,20 +311,3 @@ def test_a_population_takes_over_weights_and_changes_settings(dataset, home, tmp
     for trial in trials:
         found = lines(sweep.out / trial.run)
         assert [line["iteration"] for line in found] == list(range(1, iterations + 1))
-
-
-def test_a_sweep_refuses_a_folder_of_another_and_a_changed_dataset(
-    dataset, home, unbroken, tmp_path, started
-):
-    again = Sweep(dataset, unbroken, home, "--local")
-    started.append(again)
-    assert again.process.wait(timeout=240) == 2
-    assert "holds a sweep: continue it with --resume" in again.log.read_text()
-    copy = tmp_path / "sweep"
-    copy.mkdir()
-    plan = json.loads((unbroken / "plan.json").read_text())
-    (copy / "plan.json").write_text(json.dumps({**plan, "dataset": "0" * 12}))
-    changed = Sweep(dataset, copy, home, "--local", "--resume")
-    started.append(changed)
-    assert changed.process.wait(timeout=240) == 2
-    assert "was begun with another dataset" in changed.log.read_text()

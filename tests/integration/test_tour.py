@@ -57,7 +57,7 @@ def test_every_cell_of_the_tour_runs(home: Path) -> None:
         "no:cacheprovider",
         TOUR.name,
     ]
-    done = subprocess.run(words, cwd=home / "docs", capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(words, cwd=home / "docs", capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
 

@@ -43,7 +43,7 @@ from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 
 #: What a line of metrics says of the clock and not of the numbers.
@@ -341,14 +341,9 @@ def test_a_stop_hook_ends_the_run_with_its_reason_and_holds_after_a_resume(ray_r
     assert train(made_source(), tmp_path, config, Holds(), resume=True, stop=stop) == first
 
 
-@pytest.mark.parametrize("num_env_runners", [1, 2])
-def test_an_overlapped_run_that_was_interrupted_equals_the_unbroken_one(
-    num_env_runners: int, ray_runtime, tmp_path: Path
-):
-    samples = 128 * num_env_runners
-    config = SMALL.replace(
-        overlap=True, num_env_runners=num_env_runners, validate_every=1, total_env_steps=3 * samples
-    )
+def test_an_overlapped_run_that_was_interrupted_equals_the_unbroken_one(ray_runtime, tmp_path: Path):
+    samples = 128 * 2
+    config = SMALL.replace(overlap=True, num_env_runners=2, validate_every=1, total_env_steps=3 * samples)
     train(made_source(), tmp_path / "one", config)
     train(made_source(), tmp_path / "two", config.replace(total_env_steps=2 * samples))
     train(made_source(), tmp_path / "two", config, resume=True)

@@ -11,7 +11,13 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.market_data.capture import CaptureWriter, read_frames
+from kalshi_platform.data.market_data.capture import (
+    CaptureWriter,
+    ConnectionEnd,
+    ConnectionNote,
+    Frame,
+    read_capture,
+)
 from kalshi_platform.data.market_data.importers import ImportedMarket, discover, run_job
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, PriceBand
@@ -21,8 +27,8 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 #: Counters of what happens to frames and rows.
 FATES = (
     "deltas_before_snapshot", "deltas_quarantined", "books_ended:level_below_zero", "sequence_gaps",
-    "messages_missing", "repeated_frames", "reconnections", "sequence_restarts", "seq_unreadable",
-    "book_frames_without_seq", "subscriptions_ended:error_25", "refused_frames",
+    "messages_missing", "repeated_frames", "late_frames", "reconnections", "sequence_restarts",
+    "seq_unreadable", "book_frames_without_seq", "subscriptions_ended:error_25", "refused_frames",
 )  # fmt: skip
 T0_NS = 1_700_000_000 * 10**9
 
@@ -97,13 +103,18 @@ class _Watched(LiveBooks):
 
 def lived(capture: Path, specs: Sequence[MarketSpec] = ()) -> Lived:
     """The rows of a live session that is fed the frames of ``capture``; ``specs`` declare their grids."""
-    books = _Watched(TradingConfig(n_slots=1), 0, specs)
+    entries = list(read_capture(capture))
+    scale = any(isinstance(entry, ConnectionNote) and entry.use_yes_price for entry in entries)
+    books = _Watched(TradingConfig(n_slots=1), 0, specs, (), scale)
     refused = []
-    for frame in read_frames(capture):
-        try:
-            books.feed(frame, from_json(frame.raw))
-        except DataError as err:
-            refused.append(str(err))
+    for entry in entries:
+        if isinstance(entry, ConnectionEnd):
+            books.end_connection(entry)
+        elif isinstance(entry, Frame):
+            try:
+                books.feed(entry, from_json(entry.raw))
+            except DataError as err:
+                refused.append(str(err))
     known = {ticker: books.specification(ticker) for ticker in books.kept}
     return Lived(books.kept, Counter(books.counters), refused, known)
 

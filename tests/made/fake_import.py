@@ -45,6 +45,7 @@ class FakeImport:
     already: tuple[str, ...] = ()
     catalogue: dict[str, MarketRecord] = field(default_factory=dict)
     fees: FeeTable = field(default_factory=FeeTable)
+    worlds: tuple[str, ...] = ()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for module in ("build", "grow"):

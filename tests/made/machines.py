@@ -62,7 +62,12 @@ class Machine:
         self._disk.mkdir(parents=True)
         programs = str(Path(sys.executable).parent)  # as in a shell that has activated the environment
         self.environ = {
-            **{name: os.environ[name] for name in ("LANG", "OMP_NUM_THREADS") if name in os.environ},
+            **{
+                name: os.environ[name]
+                for name in ("LANG", "OMP_NUM_THREADS", "RAY_worker_niceness")
+                if name in os.environ
+            },
+            "RAY_raylet_start_wait_time_s": "180",  # beside other tests
             "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
             "HOME": HOME,
             "TMPDIR": "/tmp",
@@ -126,7 +131,7 @@ class Machine:
         """Kill all that runs in the machine at once; its disk stays in its folder and no machine sees it."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)  # unshare --kill-child: its first process dies with it
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()

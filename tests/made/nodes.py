@@ -117,7 +117,7 @@ class Nodes:
         for machine in self.machines:
             machine.lose()
         for command in self._commands:
-            command.wait(timeout=30)
+            command.wait(timeout=120)
         self.store.stop()
 
     def _ray(self, machine: Machine, name: str, *words: str) -> _Starting:

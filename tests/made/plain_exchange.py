@@ -27,6 +27,9 @@ from made.plain_orders import (
     in_pause,
 )
 
+#: Ahead of an order of which nobody knows how much is.
+UNBOUNDED = 10**15
+
 
 @dataclass
 class Trader:
@@ -47,6 +50,10 @@ class Trader:
     taken: dict[tuple[bool, int], int] = field(default_factory=lambda: defaultdict(int))
     fills: list[Fill] = field(default_factory=list)
     mark: Fraction = Fraction(0)
+    kept: int = 0  # actions that kept the order that rested
+    cancels: int = 0  # sent
+    cut: int = 0  # times that a queue was cut
+    queued: list[tuple[int, int]] = field(default_factory=list)  # of orders that filled: ahead, printed of it
 
     def __post_init__(self) -> None:
         self.cash = self.style.capital
@@ -78,7 +85,29 @@ class Trader:
         shut = in_pause(self.now) or (close is not None and self.now >= close)
         if self.sent is not None or seeking or shut or self.seen[self.at].crossed:
             return [1, 0, 0, 0, 0]
-        return [1, *(int(self.plan(action) is not None) for action in range(1, 5))]
+        return [1, *(int(self.plan(action) is not None or self.keeps(action)) for action in range(1, 5))]
+
+    def keeps(self, action: int) -> bool:
+        """True where ``action`` asks for the very order that rests: the same price, size and purpose."""
+        order = self.working
+        if order is None or not self.style.maker or order.action != action:
+            return False
+        return self._limit(order.up) == order.limit and self.wanted(action) in (order.size, order.placed)
+
+    def sends_nothing(self, action: int) -> bool:
+        """True where the resting order is the one that ``action`` would send, as far as it is not filled."""
+        order = self.working
+        if not self.style.tapers or order is None or not self.style.maker or order.action != action:
+            return self.keeps(action)
+        return self._limit(order.up) == order.limit and order.size <= self.tapered(action) <= order.placed
+
+    def tapered(self, action: int) -> int:
+        """Size that is sent where sizes taper: by the free share of the limit, one contract at least."""
+        size, style = self.wanted(action), self.style
+        if action not in (BUY_YES, BUY_NO):
+            return size
+        free = Fraction(style.position_limit - abs(self.position), style.position_limit)
+        return min(size, max(math.floor(style.order_qty * free), 100))
 
     def wanted(self, action: int) -> int:
         held, most = self.position, self.style.position_limit
@@ -130,10 +159,27 @@ class Trader:
 
     def step(self, action: int) -> bool:
         """Decide ``action`` and play to the next decision; True where the run is over."""
-        if action != HOLD:
+        arrives = self.now + self.style.delay(0, 0, self.now)
+        if action == HOLD:
+            if (
+                self.style.hold_cancels
+                and self.style.maker
+                and self.working is not None
+                and any(self.mask()[1:])
+            ):
+                self.cancels += 1
+                self.sent = Order(HOLD, 0, 0, Fraction(0), arrives)
+        elif self.sends_nothing(action):
+            self.kept += 1
+            self.working.expires = arrives + self.style.ttl_ns
+        else:
             order = self.plan(action)
             assert order is not None, "the mask allows what cannot be sent"
-            order.arrives = self.now + self.style.latency_ns
+            if self.style.tapers and action in (BUY_YES, BUY_NO):
+                order.size = self.tapered(action)
+                fee = self._fee(order.size, 5_000, self.style.maker) + self.style.unit
+                order.reserve = order.price_of(order.limit) * Fraction(order.size, 100) + fee
+            order.arrives = arrives
             self.sent = order
         until, last = self.now + self.style.interval_ns, len(self.seen) - 1
         due = (
@@ -178,6 +224,8 @@ class Trader:
         elif not view.crossed and not in_pause(view.recv_ns):
             if self.working is not None and view.print_side is not None:
                 self._printed(view)
+            if view.burst_ends and self.working is not None and self.style.maker:
+                self._cut(view, self.working)
             if view.burst_ends:
                 self._reached(view)
         self._mark(view)
@@ -186,7 +234,7 @@ class Trader:
 
     def _arrive(self) -> None:
         order, self.sent, self.working = self.sent, None, None
-        if self.ended(order.arrives) or in_pause(order.arrives):
+        if order.action == HOLD or self.ended(order.arrives) or in_pause(order.arrives):
             return
         view, up = self.seen[self.at], order.up
         size = min(order.size, self.wanted(order.action))
@@ -202,7 +250,8 @@ class Trader:
             if view.opposite(up) and order.reaches(view.opposite(up)[0][0]):
                 self.working = None  # post-only
                 return
-            order.ahead = self._ahead(view, order)
+            order.ahead = order.placed_ahead = self._ahead(view, order)
+            order.placed = order.size
         elif not self.facts.prints_only:
             if not view.crossed:
                 self._take(view, order)
@@ -216,8 +265,20 @@ class Trader:
         size = dict(own).get(order.limit)
         if size is not None:
             return None if size == UNKNOWN else size
-        deeper = len(own) == 5 and not any((p < order.limit) == order.up for p, _ in own)
+        behind = not any((p < order.limit) == order.up for p, _ in own)
+        deeper = behind and len(own) == (1 if self.facts.best_only else 5)
         return None if deeper else 0
+
+    def _cut(self, view: View, order: Order) -> None:
+        """No more stands ahead than is displayed; a print within two seconds may be why less is."""
+        shown = self._ahead(view, order)
+        if shown is None or (order.ahead is not None and order.ahead <= shown):
+            return
+        self.cut += 1
+        if view.recv_ns > order.cuts_until:
+            order.cuts = 0
+        order.cuts += UNBOUNDED if order.ahead is None else order.ahead - shown
+        order.ahead, order.cuts_until = shown, view.recv_ns + 2_000_000_000
 
     def _free(self, up: bool, level: tuple[int, int]) -> int:
         price, shown = level
@@ -246,7 +307,11 @@ class Trader:
         if price == order.limit:
             if order.ahead is None:
                 return
-            size, order.ahead = max(0, size - order.ahead), max(0, order.ahead - size)
+            late = min(size, order.cuts) if view.recv_ns <= order.cuts_until else 0
+            met = min(size - late, order.ahead)
+            order.cuts, order.ahead = order.cuts - late, order.ahead - met
+            order.passed += late + met
+            size -= late + met
         size = min(size, order.size)
         if size and self._fill(order, order.limit, size, True, "print"):
             self.gone, self.printed = order, self.printed + size
@@ -290,6 +355,11 @@ class Trader:
         rebate = math.floor(min(kept, fee + rounding) / unit) * unit
         return aligned + rebate, kept - rebate
 
+    def _count(self, order: Order) -> None:
+        """Write down what stood ahead of an order that fills for the first time."""
+        if order.size == order.placed and order.placed_ahead is not None:
+            self.queued.append((order.placed_ahead, order.passed))
+
     def _fill(self, order: Order, price: int, size: int, maker: bool, why: str) -> bool:
         value = order.price_of(price) * Fraction(size, 100)
         buys = order.action in (BUY_YES, BUY_NO)
@@ -301,6 +371,8 @@ class Trader:
         if self.cash + change < others + keep:
             self.working = None
             return False
+        if why != "taken" and maker:
+            self._count(order)
         self.cash += change
         self.fees += revenue - change
         self.position += size if order.up else -size

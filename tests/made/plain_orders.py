@@ -3,6 +3,7 @@
 Units  prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, times ns, money as a Fraction of a dollar.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -24,6 +25,22 @@ def in_pause(at_ns: int) -> bool:
     return _pause_at(at_ns // 1_000_000_000)
 
 
+def hashed(key: int, counter: int) -> int:
+    """32 bits out of a key of 64 and a counter."""
+    found = 0
+    for word in (key % 2**32, (key >> 32) % 2**32, counter % 2**32):
+        found ^= word
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+            found = (found ^ (found >> shift)) * factor % 2**32
+    return found
+
+
+def gaussian(key: int, counter: int) -> float:
+    """Draw of the standard normal distribution."""
+    one, other = (hashed(key, at) / 2**32 for at in (counter, counter + 1))
+    return math.sqrt(-2 * math.log(one + 0.5 / 2**32)) * math.cos(2 * math.pi * other)
+
+
 @dataclass(frozen=True)
 class Style:
     """How the trader trades and what the exchange lets it do; the names are those of ``TradingConfig``."""
@@ -40,6 +57,20 @@ class Style:
     fee_scale: Fraction
     unit: Fraction  # of the balance
     capital: Fraction
+    hold_cancels: bool = False
+    tapers: bool = False
+    feed_ns: int = 0
+    sigma: float = 0.0  # of the logarithm of both legs
+    seed: int = 0
+
+    def delay(self, episode: int, market: int, now: int) -> int:
+        """Time from a decision until what it sends meets the book."""
+        if not self.sigma:
+            return self.latency_ns + self.feed_ns
+        key = now ^ (hashed(self.seed, episode) << 30)
+        legs = ((self.latency_ns, 4 * market), (self.feed_ns, 4 * market + 2))
+        total = sum(median * math.exp(self.sigma * gaussian(key, at)) for median, at in legs)
+        return 1_000 * math.floor(total / 1_000 + 0.5)
 
 
 @dataclass(frozen=True)
@@ -59,6 +90,7 @@ class Facts:
     terms: tuple[Terms, ...]
     end_ns: int | None = None  # the exchange takes no order from then on; None: never
     prints_only: bool = False
+    best_only: bool = False  # of each side only the best price is known
     outcome: Fraction | None = None  # dollars a YES pays; None: unknown
 
 
@@ -73,6 +105,11 @@ class Order:
     arrives: int = 0
     expires: int = 0
     ahead: int | None = None  # None: nobody knows
+    placed: int = 0  # its size when it came to rest
+    placed_ahead: int | None = None  # what stood ahead of it then
+    passed: int = 0  # what of it was printed since then
+    cuts: int = 0  # what left the queue without a print
+    cuts_until: int = 0  # a print may still turn out to be the cause of them
     rounding: Fraction = Fraction(0)  # of fees, kept by the exchange for this order
 
     @property

@@ -39,7 +39,7 @@ class S3Server:
                 stderr=out,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
             )
-        end_s = time.monotonic() + 60
+        end_s = time.monotonic() + 240
         while not _answers(self.url):
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < end_s, f"{self.url} does not answer: {log.read_text()}"
@@ -70,7 +70,7 @@ class S3Server:
     def stop(self) -> None:
         """End the server."""
         self._process.kill()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
 
 
 def _answers(url: str) -> bool:

@@ -81,6 +81,54 @@ def test_a_failure_is_recorded_and_ends_with_one_while_the_others_still_run(runn
     assert json.dumps({**LINE, "ratio": 0.5}) in text
 
 
+@pytest.fixture
+def order(runner, tmp_path, monkeypatch) -> list[str]:
+    """Warm-ups and benchmarks in the order in which they ran."""
+    ran: list[str] = []
+    monkeypatch.setattr(runner, "warm_up", lambda: ran.append("warm-up") or 91.0)
+    monkeypatch.setattr(runner, "run_one", lambda name, limit_s: ran.append(name) or [LINE])
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "RESULTS.md")
+    return ran
+
+
+def test_kernels_of_a_replica_are_compiled_once_before_the_limits_of_the_benchmarks_that_need_them(
+    runner, order, capsys
+):
+    assert runner.main(["--only", "serve_http", "--only", "serve_stream"]) == 0
+    assert order == ["warm-up", "serve_http", "serve_stream"]
+    assert "kernels were ready in 91 s" in capsys.readouterr().err
+
+
+def test_benchmarks_without_a_replica_wait_for_no_kernels_of_one(runner, order):
+    assert runner.main(["--only", "env_step"]) == 0
+    assert order == ["env_step"]
+
+
+def test_a_warm_up_that_fails_is_recorded_and_the_benchmarks_run_all_the_same(
+    runner, order, monkeypatch, tmp_path
+):
+    def warm_up():
+        raise runner.BenchmarkError("the warm-up did not finish in 600 s")
+
+    monkeypatch.setattr(runner, "warm_up", warm_up)
+    assert runner.main(["--only", "serve_http"]) == 1
+    assert order == ["serve_http"]
+    assert "FAILED the warm-up did not finish in 600 s" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_the_warm_up_has_a_limit_of_its_own_and_tells_its_seconds(runner):
+    assert runner.warm_up(20, script("pass")) > 0
+    with pytest.raises(runner.BenchmarkError, match="the warm-up did not finish in 1 s"):
+        runner.warm_up(1, script("import time; time.sleep(60)"))
+
+
+def test_every_benchmark_that_starts_a_replica_is_warmed(runner):
+    using = {
+        name for name in runner.LIMITS if "both_running" in (ROOT / "benchmarks" / f"{name}.py").read_text()
+    }
+    assert using == set(runner.SERVED)
+
+
 def test_sections_are_appended_and_name_machine_commit_and_versions(runner, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "run_one", lambda name, limit_s: [LINE])
     monkeypatch.setattr(runner, "RESULTS", tmp_path / "RESULTS.md")
@@ -104,4 +152,4 @@ def test_all_limits_together_keep_the_promise_of_twenty_minutes(runner):
 
 
 def test_every_benchmark_in_the_list_is_a_file(runner):
-    assert [name for name in runner.LIMITS_S if not (ROOT / "benchmarks" / f"{name}.py").is_file()] == []
+    assert [name for name in runner.LIMITS if not (ROOT / "benchmarks" / f"{name}.py").is_file()] == []

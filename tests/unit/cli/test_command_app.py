@@ -39,12 +39,25 @@ def test_help_at_80_columns_names_every_option_whole(path, monkeypatch):
             assert name in words
 
 
+@pytest.mark.parametrize("path", [path for path, command in EVERY.items() if hasattr(command, "commands")])
+def test_a_group_alone_shows_its_whole_help(path):
+    alone, asked = (CliRunner().invoke(app, [*path.split(), *more]).output for more in ((), ("--help",)))
+    assert alone.split() == asked.split()
+
+
 def test_the_help_of_a_group_cuts_no_sentence(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for path, command in EVERY.items():
         if hasattr(command, "commands"):
             text = CliRunner().invoke(app, [path, "--help"]).output
             assert "..." not in text.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize("path", ["record", "trade"])
+def test_the_help_of_a_command_that_needs_a_key_says_where_it_comes_from(path):
+    text = CliRunner().invoke(app, [path, "--help"]).output
+    assert "KALSHI_API_KEY_ID" in text
+    assert "KALSHI_PRIVATE_KEY_FILE" in text
 
 
 def test_a_sweeps_help_is_whole_too(monkeypatch):
@@ -64,7 +77,13 @@ MEANINGS = {
     "--registry": ("registry of models:",),
     "--steps": ("environment steps of one training run",),
     # These name their own result or rule in each command.
-    "--resume": ("continue the run in --out", "continue the sweep in --storage or --out"),
+    "--resume": (
+        "continue the run in --out",
+        "continue the sweep in --storage or --out",
+        "why an account that was halted may trade again",
+    ),
+    "--rest-url": ("root of the exchange's REST calls",),
+    "--stream-url": ("address of the exchange's stream",),
     "--smoke": ("take every step", "run every step"),
     "--storage": ("Folder or s3://bucket/prefix to reach", "where the sweep lies"),
     "--out": ("folder", "new folder", "new dataset", "where everything goes", "the Parquet file"),
@@ -80,6 +99,7 @@ MEANINGS = {
     "--token-file": ("",),
     "--workers": ("sampling processes", "parallel processes"),
     "--events": ("simulated events", "number of events"),
+    "--exchange": ("which simulated world",),
 }
 
 

@@ -1,10 +1,13 @@
 """The dashboard command without any server."""
 
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from made.runs import make_run, make_sweep, trial
 from typer.testing import CliRunner
@@ -18,6 +21,7 @@ from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning import tracking_place
 from kalshi_platform.learning.tuning.load_runs import CACHE_FILE
 from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE, TrackingPlace
+from serve_deployments.local import free_port
 
 
 def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
@@ -121,13 +125,11 @@ def test_mlflow_starts_with_one_worker_and_none_of_its_job_runners(tmp_path, mon
 def test_an_address_is_printed_once_the_server_answers(monkeypatch, capfd):
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     program = (
-        "import http.server as h, sys, threading, time; time.sleep(0.5);"
+        "import http.server as h, sys, time; time.sleep(0.5);"
         "server = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"
-        "threading.Timer(2.0, server.shutdown).start(); server.serve_forever()"
+        "server.handle_request()"  # ends when it has answered once
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1")
     url = f"http://127.0.0.1:{port}"
     dashboard._serve([sys.executable, "-c", program, str(port)], url, False, health=url)
     assert capfd.readouterr().out == f"{url}\n"
@@ -209,3 +211,22 @@ def test_the_page_of_a_sweep_in_a_storage_is_named_and_not_written_anew(tmp_path
     assert outcome.exit_code == 3
     assert "is a sweep's --storage, where runs are packed: its page is compare.html there" in outcome.output
     assert (tmp_path / "compare.html").read_text() == "the sweep's own page"
+
+
+#: ``dashboard mlflow`` with another server, as in a terminal; it prints the number of the server's process.
+HELD = """
+import signal, sys
+from kalshi_platform.cli import dashboard
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+server = "import os, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(600)"
+dashboard._serve([sys.executable, "-c", "import sys; " + server], "http://x", False, health="http://127.0.0.1:9")
+"""
+
+
+def test_a_terminal_that_is_closed_leaves_no_server_behind():
+    with subprocess.Popen([sys.executable, "-c", HELD], stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        server = next(int(line) for line in program.stderr if line.strip().isdigit())
+        program.send_signal(signal.SIGHUP)
+        program.communicate(timeout=60)
+    assert not psutil.pid_exists(server)

@@ -149,3 +149,10 @@ def test_the_doctor_shows_the_plan():
 def test_cores_that_a_containers_quota_takes_away_are_not_counted(monkeypatch):
     monkeypatch.setattr("kalshi_platform.domain.machine_room.cgroup_cores", lambda root: 1.5)
     assert doctor.check_cores().detail.startswith("1 (")
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:99999", "http://[::1", "nonsense"])
+def test_an_address_of_a_store_that_is_none_fails_by_name(monkeypatch, endpoint):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    finding = doctor.check_aws_variables()
+    assert (finding.status, finding.detail.startswith(endpoint)) == (Status.FAIL, True)

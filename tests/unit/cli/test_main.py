@@ -58,26 +58,31 @@ def test_a_command_whose_extra_is_missing_says_which_to_install(monkeypatch, nam
     assert f"'kalshi-platform[{needed[-1]}]'" in CliRunner().invoke(main.app, [name, "--help"]).stderr
 
 
-#: Packages that a base installation lacks, as imported, and the extra that brings them.
-EXTRA_OF = {name: extra for extra, names in extras.EXTRAS.items() for name in names} | {
-    "ray.air": "train", "ray.rllib": "train", "ray.tune": "train", "ray.serve": "serve", "starlette": "serve",
+#: Packages that a base installation lacks, as imported, and the extras any of which brings them.
+BROUGHT_BY = {
+    name: {extra for extra, names in extras.EXTRAS.items() if name in names}
+    for name in sorted({name for names in extras.EXTRAS.values() for name in names})
+} | {
+    "ray.air": {"train"}, "ray.rllib": {"train"}, "ray.tune": {"train"}, "ray.serve": {"serve"},
+    "starlette": {"serve"},
 }  # fmt: skip
 
 
-def extras_imported(module: Path) -> set[str]:
-    """Extras whose packages ``module`` and what it imports of ours import, at the top or when they run."""
+def packages_imported(module: Path) -> list[str]:
+    """Packages of extras that ``module`` and what it imports of ours import, at the top or when they run."""
     text = "\n".join(file.read_text() for file in kernel_cache.sources_of(module))
     names = re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)
     for line in re.findall(r"^\s*from ray import (.+)", text, re.MULTILINE):
         names += [f"ray.{name}" for name in line.split(", ")]
     parts = {f"{name}." for name in names}
-    return {extra for package, extra in EXTRA_OF.items() if any(p.startswith(f"{package}.") for p in parts)}
+    return [package for package in BROUGHT_BY if any(p.startswith(f"{package}.") for p in parts)]
 
 
 @pytest.mark.parametrize("name", [name for name in main.COMMANDS if name != "dashboard"])  # asks by itself
 def test_a_command_imports_no_extra_but_those_it_says_it_needs(name):
     folder = Path(main.__file__).parent
-    assert extras_imported(folder / f"{name}.py") <= set(main.NEEDS.get(name, ()))
+    needed = set(main.NEEDS.get(name, ()))
+    assert [p for p in packages_imported(folder / f"{name}.py") if not BROUGHT_BY[p] & needed] == []
 
 
 #: Makes the packages of all extras as absent as if they had never been installed.
@@ -98,7 +103,7 @@ from kalshi_platform.cli.main import app
 
 def test_a_dataset_is_built_and_verified_where_no_extra_is_installed(tmp_path):
     recordings, dataset = str(tmp_path / "recordings"), str(tmp_path / "dataset")
-    program = WITHOUT_EXTRAS.replace("PACKAGES", repr(sorted(EXTRA_OF))) + (
+    program = WITHOUT_EXTRAS.replace("PACKAGES", repr(sorted(BROUGHT_BY))) + (
         f"app(['simulate', '--out', {recordings!r}, '--events', '3'], standalone_mode=False)\n"
         f"app(['dataset', 'build', '--input', {recordings!r}, '--out', {dataset!r}], standalone_mode=False)\n"
         f"app(['dataset', 'verify', {dataset!r}], standalone_mode=False)\n"

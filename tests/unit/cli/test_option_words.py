@@ -43,6 +43,16 @@ def test_the_option_its_value_and_what_is_allowed_are_told(values, said):
     assert "settings refused" not in str(refused.value)
 
 
+def test_an_option_that_must_be_given_is_told_as_missing():
+    class Place(Config):
+        address: str
+        port: int
+
+    with pytest.raises(ContractError) as refused, option_words({"Place.address": "--url"}):
+        Place.parse({})
+    assert str(refused.value) == "--url is missing\nPlace.port is missing"
+
+
 def test_a_setting_without_an_option_of_its_own_is_told_as_it_is_set():
     with pytest.raises(ContractError, match=r"^--set train.gamma=2: allowed: above 0"), option_words():
         RunSettings().with_values({"train.gamma": 2})

@@ -69,7 +69,7 @@ OPTIONS = {
     "loadtest": {
         "--url", "--rate", "--duration-s", "--warm-up-s", "--arrivals", "--seed", "--timeout-s",
         "--target-ms", "--dataset", "--split", "--bodies", "--stream", "--allow-simulated",
-        "--accept-missing-inputs", "--token-file", "--out", "--json",
+        "--accept-missing-inputs", "--token-file", "--out", "--json", "--connections",
     },
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from kalshi_platform.cli.main import app
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.presets import world_of
 from kalshi_platform.workflows.quickstart import QuickstartConfig
 
 
@@ -54,9 +55,28 @@ def test_without_data_an_exchange_is_simulated_inside_the_folder(asked, tmp_path
     done = run("--out", str(tmp_path), "--events", "40")
     assert done.exit_code == 0, done.output
     ((config, folder),) = asked.simulated
-    assert (config, folder.parent) == (SimConfig(n_events=40), tmp_path)
+    assert (config.n_events, world_of(config), folder.parent) == (40, "calibrated", tmp_path)
+    assert "of the world calibrated (agents on a matching core" in done.stderr
     wide = SplitConfig(train=200, validation=50, test=50)  # enough held-out blocks for half of a rule's edge
     assert asked.runs == [(QuickstartConfig(split=wide), [folder], tmp_path)]
+
+
+def test_the_wait_for_kernels_is_announced_before_the_first_event(asked, tmp_path, monkeypatch):
+    said: list[str] = []
+
+    def simulate(config, folder, progress):
+        assert "kernels compile" in said[-1]
+        return SimpleNamespace(n_events=config.n_events, n_markets=1)
+
+    monkeypatch.setattr(command, "simulate", simulate)
+    simulated(SimConfig(n_events=40), tmp_path, said.append)
+    assert said[0].startswith("simulating 40 events (the first time ")
+
+
+def test_another_world_is_taken_by_its_name_and_an_unknown_one_is_refused(asked, tmp_path):
+    assert run("--out", str(tmp_path), "--events", "40", "--exchange", "planted_imbalance").exit_code == 0
+    assert asked.simulated[0][0] == SimConfig(n_events=40)
+    assert run("--out", str(tmp_path), "--exchange", "casino").exit_code == 2
 
 
 def test_recordings_that_are_there_are_neither_made_again_nor_mixed_with_others(asked, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kalshi_platform.cli import main
+from kalshi_platform.cli import main, refusal
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.domain.ending import Terminated
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError, TrainingError
@@ -72,3 +72,25 @@ def test_a_full_disk_is_a_message_and_other_system_errors_are_not_hidden(monkeyp
     assert "/data/x" in outcome.stderr
     bug = run_raising(monkeypatch, OSError(errno.EBADF, "Bad file descriptor"))
     assert isinstance(bug.exception, OSError)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("of Ray"), DataError("a process is gone"), OSError(32, "broken")]
+)
+def test_an_error_that_the_signal_causes_is_told_as_the_signal(monkeypatch, error):
+    """Compiled code and Ray make another error of the exception that a signal raises."""
+    monkeypatch.setattr(refusal, "sigterm_came", lambda: True)
+    outcome = run_raising(monkeypatch, error)
+    assert (outcome.exit_code, outcome.stderr) == (143, "kalshi-platform: ended by SIGTERM\n")
+
+
+def test_a_name_that_the_system_refuses_is_refused_and_shown_in_short(monkeypatch):
+    outcome = run_raising(monkeypatch, OSError(errno.ENAMETOOLONG, "File name too long", "x" * 9_000))
+    assert outcome.exit_code == 2
+    assert "cannot be used (File name too long): name another place" in outcome.stderr
+    assert len(outcome.stderr) < 300
+
+
+def test_other_errors_of_the_system_keep_their_trace(monkeypatch):
+    outcome = run_raising(monkeypatch, OSError(errno.EIO, "Input/output error", "/a"))
+    assert isinstance(outcome.exception, OSError)

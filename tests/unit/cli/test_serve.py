@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from serve_deployments import local
+from serve_deployments import local, token_files
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def started(monkeypatch):
     """What would be served where; nothing is started."""
     found = []
     monkeypatch.setattr(local, "serve_here", lambda *given, **named: found.append((*given, named)))
-    monkeypatch.setattr(local, "own_admin_token", lambda: Path("/own/admins"))
+    monkeypatch.setattr(token_files, "own_admin_token", lambda: Path("/own/admins"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shlex
 import threading
 
 import aiohttp
@@ -90,6 +91,31 @@ def test_a_token_that_is_missing_or_broken_is_refused_and_never_shown(tmp_path, 
 def test_arguments_reach_the_experiment_as_they_were_given(checkout):
     made = submit.entrypoint_of("curriculum_sweep", ["--out", "a b", "--set", 'x="$y"'], checkout)
     assert made == "python -m tune_experiments.curriculum_sweep --out 'a b' --set 'x=\"$y\"'"
+
+
+@pytest.mark.parametrize(
+    "argument", ["; rm -rf ~", "$(id)", "`id`", "a'b\"c", "-x", "a\nb", "\u202e", "*", "&& true", "\\"]
+)
+def test_what_a_shell_would_read_reaches_the_experiment_as_text(checkout, argument):
+    entrypoint = submit.entrypoint_of("curriculum_sweep", ["--set", argument], checkout)
+    assert shlex.split(entrypoint) == ["python", "-m", "tune_experiments.curriculum_sweep", "--set", argument]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("a\0b", "no command line can carry"), ("\udcff", "no command line can carry"),
+     ("x" * 200_000, "at most 100,000")],
+)  # fmt: skip
+def test_an_argument_that_no_job_could_be_started_with_is_refused(checkout, argument, said):
+    with pytest.raises(ContractError, match=said) as refused:
+        submit.entrypoint_of("curriculum_sweep", ["--set", argument], checkout)
+    assert len(str(refused.value)) <= 500
+
+
+@pytest.mark.parametrize("text", ["A=x\0y", "A=\udcff"])
+def test_a_variable_that_no_environment_can_carry_is_refused(text):
+    with pytest.raises(ContractError, match="no environment can carry"):
+        submit.env_of([text])
 
 
 @pytest.mark.parametrize(
@@ -246,3 +272,41 @@ def test_a_cluster_that_leaves_in_the_middle_is_one_line(checkout, monkeypatch, 
     assert submit.main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"submit: the cluster refused or left: {error}; where its head was lost")
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "WANDB_API_KEY=x",
+        "KALSHI_KEY=x",
+        "SSH_PASSPHRASE=x",
+        "DB_PWD=x",
+        "MLFLOW_TRACKING_URI=https://a:sesame@h/x",
+    ],
+)
+def test_what_the_dashboard_would_show_of_a_secret_is_refused_without_showing_it(assignment):
+    with pytest.raises(ContractError, match="the dashboard shows what a job is given") as caught:
+        submit.env_of([assignment])
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_password_in_an_address_among_the_arguments_is_refused_by_its_number(tmp_path):
+    (tmp_path / "tune_experiments").mkdir()
+    (tmp_path / "tune_experiments" / "sweep.py").touch()
+    words = ["--storage", "s3://bucket/a@b:c", "--tracking", "postgresql://me:sesame@host/db"]
+    with pytest.raises(ContractError, match="argument 4 after --: holds a password") as caught:
+        submit.entrypoint_of("sweep", words, tmp_path)
+    assert "sesame" not in str(caught.value)
+    assert "s3://bucket/a@b:c" in submit.entrypoint_of("sweep", words[:3], tmp_path)
+
+
+def test_names_that_only_sound_like_secrets_are_given():
+    assert submit.env_of(["MONKEY=1", "KEYS_FILE_COUNT=2", "COMPASS=n"]) == {
+        "MONKEY": "1", "KEYS_FILE_COUNT": "2", "COMPASS": "n",
+    }  # fmt: skip
+
+
+def test_a_password_in_the_address_is_not_repeated():
+    with pytest.raises(ContractError, match="expected http://host:port") as caught:
+        submit.address_of("http://me:sesame@127.0.0.1:8265", {})
+    assert "sesame" not in str(caught.value)

@@ -180,3 +180,18 @@ def test_panels_ask_for_metrics_that_ray_exports():
     }
     # Seen in a head's own answer, but in none of Ray's dashboards.
     assert {m for m in asked if m not in known} == {"ray_cluster_active_nodes", "ray_running_jobs"}
+
+
+#: Images of others that run as root and make their own folders: with the engine's own rights, no new ones.
+AS_ROOT = {"minio", "minio-buckets"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_has_more_rights_than_it_needs(name):
+    found = SERVICES[name]
+    assert found["security_opt"] == ["no-new-privileges:true"]
+    assert (
+        not {"privileged", "cap_add", "network_mode", "pid", "ipc", "userns_mode", "devices"} & found.keys()
+    )
+    assert all("docker.sock" not in str(volume) for volume in found.get("volumes", ()))
+    assert found.get("cap_drop") == (None if name in AS_ROOT else ["ALL"])

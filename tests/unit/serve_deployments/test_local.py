@@ -1,7 +1,7 @@
 """Settings, tokens and Serve config files: safe by default, refused with a reason where they cannot work."""
 
 import socket
-import stat
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,22 +16,20 @@ from ray.exceptions import RayActorError
 from ray.serve.schema import ServeDeploySchema
 
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry import record
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs
-from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
+from kalshi_platform.serving.server.gate import AccessArgs
 from serve_deployments import local
 from serve_deployments.local import (
+    NICENESS,
     Running,
     alias_to_serve,
     curl_line,
     deploy,
     free_port,
-    own_admin_token,
     readiness,
     require_free,
-    require_safe,
     start_serve,
     switches,
     why_not_deployed,
@@ -67,18 +65,6 @@ def test_without_a_word_about_tokens_nothing_is_served():
         PolicyAppArgs.parse({"access": {}})
     with pytest.raises(ContractError, match=r"access\.token"):
         PolicyAppArgs.parse({"access": {"token": TOKEN}})
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com"])
-def test_other_machines_are_served_with_tokens_only(tmp_path: Path, host: str):
-    with pytest.raises(ContractError, match="--token-file"):
-        require_safe(host, None)
-    require_safe(host, tmp_path)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
-def test_loopback_needs_none(host: str):
-    require_safe(host, None)
 
 
 def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path: Path):
@@ -235,15 +221,6 @@ def test_a_deployment_that_failed_is_refused_with_its_reason_and_a_late_proxy_is
         deploy(FakeServe(RuntimeError("failed to deploy")), "app")
 
 
-def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    path = own_admin_token()
-    made = path.read_text()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(read_tokens(path, None)) == 1
-    assert own_admin_token().read_text() == made
-
-
 def test_a_taken_port_is_told_before_anything_starts():
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -259,13 +236,30 @@ def test_haproxy_listens_on_ports_of_this_service():
     assert not any("HA_PROXY" in name for name in switches("127.0.0.1", ha_proxy=False))
 
 
+def test_replicas_get_no_less_of_a_processor_than_other_programs_unless_the_user_wants_it(monkeypatch):
+    monkeypatch.delenv(NICENESS, raising=False)
+    assert switches("127.0.0.1", ha_proxy=False)[NICENESS] == "0"
+    monkeypatch.setenv(NICENESS, "10")
+    assert switches("127.0.0.1", ha_proxy=True)[NICENESS] == "10"
+
+
 def test_the_curl_line_shows_where_the_token_is_and_not_the_token(tmp_path: Path):
     (tmp_path / "tokens").write_text(TOKEN)
     line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=tmp_path / "tokens"))
     assert TOKEN not in line
-    assert line.count(f"$(head -n 1 {tmp_path / 'tokens'})") == 2
+    assert line.count(f"$(grep -m 1 -vE '^[[:space:]]*(#|$)' {tmp_path / 'tokens'})") == 2
     line = curl_line("http://127.0.0.1:8000", AccessArgs(token_env="CLIENT_TOKENS"))
-    assert line.count("$(printenv CLIENT_TOKENS | head -n 1)") == 2
+    assert line.count("$(printenv CLIENT_TOKENS | grep -m 1 -vE") == 2
+
+
+def test_the_curl_line_shows_a_token_that_stands_behind_comments(tmp_path: Path):
+    place = tmp_path / "of the clients"
+    place.write_text(f"# of the tests\n\n  # and more\n{TOKEN}\nanother-token-of-the-tests\n")
+    line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=place))
+    asked = line.partition("Bearer $(")[2].partition(')" http')[0]
+    assert (
+        subprocess.run(["sh", "-c", asked], capture_output=True, text=True, check=True).stdout == f"{TOKEN}\n"
+    )
 
 
 @pytest.mark.parametrize(

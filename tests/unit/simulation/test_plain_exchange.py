@@ -38,6 +38,8 @@ def settings(rng: np.random.Generator) -> dict:
     return {
         "order_style": str(rng.choice(["maker", "maker", "taker"])),
         "latency_ms": int(rng.choice([0, 0, 1, 3, 50, 1_500, 20_000])),
+        "feed_latency_ms": int(rng.choice([0, 0, 2, 400])),
+        "latency_sigma": float(rng.choice([0, 0, 0.3, 1.2])),
         "order_ttl_ms": int(rng.choice([2, 900, 60_000, 600_000, 600_000])),
         "decision_interval_ms": int(rng.choice([0, 0, 0, 4, 1_000, 30_000])),
         "order_qty_e2": order,
@@ -47,6 +49,7 @@ def settings(rng: np.random.Generator) -> dict:
         "unknown_fill_e2": int(rng.choice([1, 100, 700])),
         "fee_scale_e6": int(rng.choice([0, 500_000, 1_000_000])),
         "direct_member": bool(rng.random() < 0.7),
+        "hold": str(rng.choice(["keep", "keep", "cancel"])),
         "capital_e6": int(rng.choice([300_000, 4_010_000, 200_000_000, 200_000_000, 200_000_000])),
     }
 
@@ -56,6 +59,8 @@ def style_of(config: dict) -> Style:
     return Style(
         maker=config["order_style"] == "maker",
         latency_ns=config["latency_ms"] * MS,
+        feed_ns=config["feed_latency_ms"] * MS,
+        sigma=config["latency_sigma"],
         ttl_ns=config["order_ttl_ms"] * MS,
         interval_ns=config["decision_interval_ms"] * MS,
         order_qty=config["order_qty_e2"],
@@ -66,6 +71,8 @@ def style_of(config: dict) -> Style:
         fee_scale=Fraction(config["fee_scale_e6"], 1_000_000),
         unit=unit if config["fee_scale_e6"] else Fraction(1, 1_000_000),
         capital=Fraction(config["capital_e6"], 1_000_000),
+        hold_cancels=config["hold"] == "cancel",
+        tapers=config["sizing"] == "taper",
     )
 
 
@@ -88,6 +95,7 @@ class Played:
         rng = np.random.default_rng([seed, 10])
         known = str(rng.choice(["levels", "levels", "levels", "quotes", "prints"]))
         fine, config = bool(rng.random() < 0.3), settings(rng)
+        config["sizing"] = ("full", "full", "taper")[seed % 3]
         stream = RandomStream(rng, known, fine)
         recorded = stream.write(int(rng.integers(15, 70)))
         spec = MarketSpec(
@@ -122,6 +130,7 @@ class Played:
                 terms=terms,
                 end_ns=min((end for end in ends if end is not None), default=None),
                 prints_only=known == "prints",
+                best_only=known == "quotes",
                 outcome=Fraction(outcome, 10_000) if settles else None,
             )
             trader = Trader(style_of(config), facts, self.seen[start:stop])
@@ -137,6 +146,8 @@ class Played:
             allowed = np.flatnonzero(mask)
             patience = 0.75 if trader.working is not None else 0.2
             action = int(rng.choice(allowed)) if rng.random() > patience else 0
+            if trader.working is not None and mask[trader.working.action] and rng.random() < 0.2:
+                action = trader.working.action  # once more: it may keep the order
             ends = script.step(action)
             done, steps = trader.step(action), steps + 1
             assert any(ends) == done, where
@@ -148,6 +159,8 @@ class Played:
         found = records.pnl_e6[0], records.fees_e6[0], records.n_fills[0]
         assert found == due, note
         assert records.n_reached_fills[0] == sum(f.why == "reached" for f in trader.fills), note
+        queues = len(trader.queued), *(sum(q[k] for q in trader.queued) for k in range(2))
+        assert (records.n_queued[0], records.ahead_e2[0], records.passed_ahead_e2[0]) == queues, note
 
 
 def played(seeds: range) -> Iterator[Played]:
@@ -159,6 +172,9 @@ def test_replay_keeps_the_account_of_an_exchange_in_plain_python(part: int) -> N
     why: Counter[str] = Counter()
     for game in played(range(100 * part, 100 * part + 100)):
         why.update(f.why for trader in game.traders for f in trader.fills)
+        for told in ("kept", "cancels", "cut"):
+            why[told] += sum(getattr(trader, told) for trader in game.traders)
+        why["queued"] += sum(ahead > 0 for trader in game.traders for ahead, _ in trader.queued)
         why["crossed"] += sum(v.crossed for v in game.seen)
         why["inside bursts"] += sum(not v.burst_ends for v in game.seen)
         why["runs"] += len(game.traders)

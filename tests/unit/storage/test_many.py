@@ -40,7 +40,7 @@ def test_results_come_in_order_and_requests_wait_together():
     barrier = threading.Barrier(4)
 
     def ask(item):
-        barrier.wait(timeout=20)  # four at once, else nobody passes
+        barrier.wait(timeout=60)  # four at once, else nobody passes
         return item * item
 
     assert list(each(storage, ask, range(40))) == [item * item for item in range(40)]

@@ -44,7 +44,8 @@ def stages(monkeypatch, tmp_path):
 
     markets = write_many(tmp_path / "markets", 1).markets
     manifest = SimpleNamespace(markets=markets, digest="d" * 12, events=lambda split: ["E1"])
-    opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
+    of_opened = SimpleNamespace(feature_digest="f" * 12, counters={}, worlds=(), recordings=())
+    opened = SimpleNamespace(digest="d" * 12, manifest=of_opened)
     scores = iter(())
 
     def evaluate(policy, bank, env, config, **rest):

@@ -1,5 +1,7 @@
 """The outcomes file: what is written comes back as far as features ask, and another file is refused."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -34,6 +36,12 @@ def test_the_outcomes_that_features_show_come_back_and_their_order_does_not_matt
     was, now = ResolutionHistory(RECORDS).of(asks), ResolutionHistory(found).of(asks)
     assert was.known_ns.tolist() == now.known_ns.tolist() == [50, 80]
     assert was.values.tolist() == now.values.tolist()
+
+
+def test_an_outcome_keeps_the_time_at_which_it_was_heard():
+    late = replace(RECORDS[0], heard_ns=65)  # determined at 50
+    found = {r.spec.ticker: r.known_ns for r in decode_outcomes(encode_outcomes([late, *RECORDS[1:]]), "x")}
+    assert found == {"E1-A": 80, "E2-A": 65, "E3-A": None}
 
 
 def test_a_market_without_an_outcome_is_not_written():

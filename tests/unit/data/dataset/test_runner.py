@@ -91,15 +91,17 @@ def run_with(ray, fake, tmp_path, monkeypatch, workers=2, start=lambda ray, **op
 def test_a_process_that_starts_ray_is_one_of_the_workers(fake, tmp_path, monkeypatch):
     ray = FakeRay(is_running=False)
     asked = {}
-    ready = threading.Event()
+    ready, started = threading.Event(), threading.Event()
 
     def start(ray, **options):
         asked.update(options)
-        ready.wait(10)  # Ray starts only when this process has done a job
+        ready.wait(60)  # Ray starts only when this process has done a job
+        started.set()
 
     first = runner.run_and_record
 
     def run(*job):
+        assert not ready.is_set() or started.wait(60)  # and has started before this process does a second
         ready.set()
         time.sleep(0.05)
         return first(*job)

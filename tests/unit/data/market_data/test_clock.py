@@ -11,6 +11,7 @@ from kalshi_platform.data.market_data.clock import (
     MADE_UP,
     SCHEDULE,
     UNITS_NS,
+    live_span,
     receive_span,
     strange_time,
     unit_like,
@@ -83,3 +84,12 @@ def test_a_time_that_is_one_in_no_unit_is_shown_with_what_is_allowed(time_ns: in
 
 def test_text_of_a_time_is_in_whole_seconds_of_utc() -> None:
     assert utc_text(NOW_NS + 999_999_999) == "2026-11-23T02:13:20Z"
+
+
+def test_a_stream_takes_times_up_to_ten_seconds_after_the_servers_clock() -> None:
+    now_ns = 1_800_000_000 * NS_PER_SECOND
+    span = live_span(now_ns)
+    assert span.holds(now_ns + 10 * NS_PER_SECOND)
+    assert not span.holds(now_ns + 10 * NS_PER_SECOND + 1)
+    assert span.holds(1_700_000_000 * NS_PER_SECOND), "a recording that is sent again"
+    assert not span.holds(now_ns // 1_000), "microseconds"

@@ -105,6 +105,20 @@ def test_a_snapshot_of_a_lower_number_with_other_content_begins_the_count_anew()
     assert wire.decoder.counters["repeated_frames"] == 0
 
 
+def test_a_late_trade_counts_and_a_late_book_is_left_out_of_the_hole_that_was_told_already() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.delta(3)  # 2 is missing
+    wire.snapshot(2, yes_dollars_fp=[["0.6000", "1.00"]])
+    wire.trade(1)
+    wire.trade(3, trade_id="c")
+    wire.trade(2, trade_id="b")
+    wire.trade(4, trade_id="d")
+    assert wire.kinds() == [SNAPSHOT, SNAPSHOT, GAP, DELTA, TRADE, TRADE, TRADE, TRADE]
+    counters = wire.decoder.counters
+    assert [counters[n] for n in ("late_frames", "sequence_gaps", "sequence_restarts")] == [2, 2, 0]
+
+
 def test_a_block_of_frames_recorded_twice_is_no_restart() -> None:
     wire = Wire()
     for _ in range(2):

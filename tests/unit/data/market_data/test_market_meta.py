@@ -80,6 +80,40 @@ def test_merged_records_know_what_either_knows_and_the_later_expiration(order: i
     assert bounded.known_ns == MIDNIGHT_NS + 9 * HOUR_NS
 
 
+def heard(hours: float, **changes: object) -> MarketRecord:
+    """What an answer that came ``hours`` after midnight tells."""
+    answer = {**row(**changes), "ticker": "E-A"}
+    known_ns = MIDNIGHT_NS + round(hours * HOUR_NS)
+    (found,) = records_from_rest({"known_ns": known_ns, "market": answer}, "facts.jsonl", Counter())
+    return found
+
+
+def after(*records: MarketRecord) -> float | None:
+    """Hours after midnight from which on the outcome of merged ``records`` counts as known."""
+    merged = records[0]
+    for other in records[1:]:
+        merged = merge_records(merged, other, "facts.jsonl")
+    return None if merged.known_ns is None else (merged.known_ns - MIDNIGHT_NS) / HOUR_NS
+
+
+def test_a_recorded_outcome_is_known_from_the_answer_on_that_first_told_it() -> None:
+    """The exchange settled at 3; the recorder asked at 2 (open) and at 3.5: live nobody knew it at 3."""
+    settled = {"settlement_ts": "2024-08-16T03:00:00Z"}
+    open_market = heard(2, result="")
+    assert after(open_market) is None
+    assert after(open_market, heard(3.5, **settled)) == 3.5
+    assert after(open_market, heard(3.5, **settled), heard(9, **settled)) == 3.5
+    assert (
+        after(heard(2.5), heard(3.5, **settled)) == 2.5
+    )  # told while the market was determined, not paid yet
+    assert after(record(**settled), heard(3.5, **settled)) == 3.5  # metadata of no known time prove nothing
+
+
+def test_an_outcome_that_was_changed_is_known_from_the_change_on() -> None:
+    settled = {"settlement_ts": "2024-08-16T03:00:00Z"}
+    assert after(heard(2.5), heard(2.8, result="no"), heard(3.5, result="no", **settled)) == 2.8
+
+
 @given(st.integers(0, 10_000))
 def test_grid_table_agrees_with_the_specification(price: int) -> None:
     for grid in (CENTS, TENTHS, TAPERED):

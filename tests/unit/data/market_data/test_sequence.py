@@ -83,6 +83,29 @@ def test_a_snapshot_or_trade_never_seen_begins_the_count_anew_and_a_plain_frame_
     assert tracker.observe(A, 5, content=6) == (Arrival.REPEAT, 0)
 
 
+def test_a_trade_or_snapshot_that_fills_a_hole_came_late_and_begins_nothing_anew() -> None:
+    tracker = SequenceTracker()
+    for seq in (1, 2, 4):
+        tracker.observe(A, seq, content=seq)
+        tracker.observe(B, seq, content=seq)
+    assert tracker.observe(A, 3, content=3, weight=Weight.TRADE) == (Arrival.LATE, 0)
+    assert tracker.observe(A, 3, content=3, weight=Weight.TRADE) == (Arrival.REPEAT, 0)
+    assert tracker.observe(A, 5, content=5) == (Arrival.NEXT, 0)
+    assert tracker.observe(B, 3, content=3) == (Arrival.REPEAT, 0)  # a plain frame says nothing late
+    assert tracker.observe(B, 5, content=5) == (Arrival.NEXT, 0)  # and its connection began nothing anew
+
+
+def test_the_first_number_of_a_subscription_that_was_seen_to_begin_is_1() -> None:
+    tracker = SequenceTracker()
+    tracker.carry(A, "M")
+    assert tracker.begin(A) == {"M"}
+    assert tracker.observe(A, 2) == (Arrival.GAP, 1)
+    assert tracker.observe(A, 1, content=1, weight=Weight.TRADE) == (Arrival.LATE, 0)
+    assert tracker.observe(A, 3) == (Arrival.NEXT, 0)
+    tracker.begin(B)
+    assert tracker.observe(B, 1) == (Arrival.NEXT, 0)
+
+
 def test_a_restart_lets_the_others_of_its_connection_begin_anew() -> None:
     tracker, other = SequenceTracker(), (2, 2)
     for seq in (5, 6):
@@ -118,14 +141,20 @@ class PlainTracker:
 
     def __init__(self) -> None:
         self.said: dict[int, int] = {}
+        self.missing: set[int] = set()
         self.last = 0
 
     def observe(self, seq: int, content: int, weight: Weight) -> Arrival:
         if self.last and seq <= self.last:
             if self.said.get(seq) == content or (seq not in self.said and weight is Weight.PLAIN):
                 return Arrival.REPEAT
-            self.said, arrival = {}, Arrival.RESTART
+            if seq in self.missing and seq not in self.said:
+                self.said[seq] = content
+                return Arrival.LATE
+            self.said, self.missing, arrival = {}, set(), Arrival.RESTART
         else:
+            if self.last:
+                self.missing |= set(range(self.last + 1, seq))
             arrival = Arrival.GAP if self.last and seq > self.last + 1 else Arrival.NEXT
         self.said[seq], self.last = content, seq
         return arrival

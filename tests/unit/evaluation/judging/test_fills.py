@@ -74,6 +74,9 @@ def test_fills_add_up_to_the_records_of_every_episode(grouping, style):
         "value_e6": "turnover_e6",
         "fees_e6": "fees_e6",
         "n_fills": "n_fills",
+        "n_queued": "n_queued",
+        "ahead_e2": "ahead_e2",
+        "passed_ahead_e2": "passed_ahead_e2",
     }
     assert got.fills.size > 0
     for name, of_record in names.items():

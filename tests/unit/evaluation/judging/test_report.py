@@ -156,6 +156,16 @@ def test_a_simulated_edge_that_latency_does_not_touch_is_said_to_prove_nothing(j
     assert not is_speed_untested(judged.replace(what_if=()))
 
 
+def test_the_page_tells_what_stood_ahead_of_the_resting_orders_that_filled(judged):
+    assert "stood ahead" not in render_html(judged)  # a taker
+    told = {"n_queued": 4, "ahead_e2": 100_000, "passed_ahead_e2": 30_000}
+    trading = judged.policy.trading.replace(**told)
+    maker = judged.replace(policy=judged.policy.replace(trading=trading.model_dump()).model_dump())
+    page = render_html(maker)
+    assert "(4 whose queue was known): on average 250.00 contracts stood ahead" in page
+    assert "and 75.00 of them traded before its first fill" in page
+
+
 def test_a_folder_that_cannot_be_written_is_named(judged, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/report\.html could not be written"):

@@ -75,9 +75,9 @@ def stood(**changes) -> WorthFigures:
 
 def test_a_policy_that_a_rule_equals_is_said_to_be_no_better():
     assert worth(stood()) == (
-        "Simulated: a result on what the simulator made (its world planted_imbalance displays a mispricing "
-        "of about 5 c) says nothing about a market. NOT shown to be better than the best rule on "
-        "training events (imbalance > 0.35): difference -0.50 % [-1.5 %, 0.50 %]. Earns "
+        "Simulated: a result in a world that nothing here names (it may display a mispricing of about 5 c, "
+        "as planted_imbalance does) says nothing about a market. NOT shown to be better than the best rule "
+        "on training events (imbalance > 0.35): difference -0.50 % [-1.5 %, 0.50 %]. Earns "
         "5.8 % [4.8 %, 6.8 %] of the capital a block. On 25 "
         "independent blocks."
     )
@@ -92,6 +92,8 @@ def test_a_policy_that_a_rule_equals_is_said_to_be_no_better():
         ({"rule": None, "why_no_rule": "the dataset has no train split"}, "(the dataset has no train split)"),
         ({"earned": estimate(0.005)}, "NOT shown to earn anything: 0.50 %"),
         ({"earned": estimate(-0.05)}, "LOSES: -5.0 %"),
+        ({"worlds": ("calibrated",)}, "a result in the world calibrated (agents on a matching core, "),
+        ({"worlds": ("martingale", "x")}, "nothing to learn) and the world x (this program does not "),
         ({"blocks": {}}, "Source of the data not known: take them for simulated."),
         ({"blocks": {"quotes": 5, "trade_implied": 20}}, "Recorded data (blocks: quotes 5, trade-implied 2"),
         ({"blocks": {"simulated": 5, "recorded": 20}}, "mixed (blocks: recorded 20, simulated 5): a result"),
@@ -110,10 +112,11 @@ def test_two_blocks_claim_neither_a_rule_nor_a_return():
 
 
 def test_a_model_s_record_stands_by_its_own_figures():
-    got = claims_figures(GOOD, {"simulated": 12})
+    got = claims_figures(GOOD, {"simulated": 12}, ("martingale",))
     assert got.against_rule == GOOD.baselines["imbalance"]
+    assert worth(got).startswith("Simulated: a result in the world martingale (")
     assert "Better than the best rule on training events (imbalance > 0.5)" in worth(got)
-    old = claims_figures(GOOD.replace(rules=None), {})
+    old = claims_figures(GOOD.replace(rules=None), {}, ())
     assert "its record is of an earlier version" in worth(old)
 
 
@@ -133,5 +136,5 @@ def test_training_events_are_named_before_anything_is_claimed():
 
 def test_a_policy_that_does_not_trade_is_said_to_in_the_first_words():
     idle = GOOD.replace(action_counts={"HOLD": 10, "BUY_YES": 0})
-    assert worth(claims_figures(idle, {"recorded": 12})).startswith("Does not trade: not one order")
-    assert "not trade" not in worth(claims_figures(GOOD, {"recorded": 12}))
+    assert worth(claims_figures(idle, {"recorded": 12}, ())).startswith("Does not trade: not one order")
+    assert "not trade" not in worth(claims_figures(GOOD, {"recorded": 12}, ()))

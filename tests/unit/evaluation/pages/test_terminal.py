@@ -129,3 +129,15 @@ def test_a_terminal_gets_one_line_rewritten_and_none_is_left_of_it():
     shown = on_a_terminal("tell.passing('at 1')\ntell.detail('at 2 ' + 'x' * 99)\ntell('built')\n")
     erase = "\r\x1b[2K"
     assert shown.split(erase) == ["", "[  0 s] at 1", "[  0 s] at 2 " + "x" * 26, "[  0 s] built\r\n"]
+
+
+def test_a_terminal_that_went_away_ends_no_work(terminal, monkeypatch):
+    master, slave = pty.openpty()
+    os.close(master)
+    with os.fdopen(slave, "w") as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        terminal("nobody reads this")
+        terminal.passing("nor this")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            gone.close()

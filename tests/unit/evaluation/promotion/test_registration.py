@@ -10,6 +10,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.worlds import OWN_SETTINGS
 from kalshi_platform.evaluation.promotion.registration import _read_run, register_run
 from kalshi_platform.models.registry.provenance import standing_of
 from kalshi_platform.models.registry.store import Registry
@@ -77,4 +78,5 @@ def test_a_record_counts_the_data_that_taught_and_judged_the_model(tmp_path):
     assert record.judged_on["simulated"].events == record.claims.performance.n_events
     stored = registry.record(record.id)
     assert (stored.trained_on, stored.judged_on) == (record.trained_on, record.judged_on)
+    assert stored.worlds == manifest.worlds == (OWN_SETTINGS,)
     assert standing_of(stored.judged_on) == "simulated"

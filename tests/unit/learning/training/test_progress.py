@@ -51,6 +51,11 @@ def test_the_pace_shown_is_that_of_the_whole_run_with_its_validations():
     assert "  10 steps/s  " in at(20).line()  # nothing is known of the time
 
 
+def test_the_first_iteration_foretells_nothing_because_it_holds_the_start():
+    assert "left" not in at(1).line()
+    assert "  30 s left" in at(2).line()
+
+
 def test_a_line_names_the_unit_of_every_number():
     line = at(20)._replace(episode_return=-5.941, score=0.0439, best_score=0.0563).line()
     assert "reward -5.94 an episode (scaled)" in line

@@ -30,7 +30,8 @@ def sweep(tmp_path, monkeypatch):
         (out / JSON_NAME).write_text("{}")
         return SimpleNamespace(baselines=[SimpleNamespace(name="random", block_returns={"E0": 0.5})])
 
-    held = SimpleNamespace(uri=str(data), entries=lambda split: ["a market"])
+    manifest = SimpleNamespace(worlds=("calibrated",))
+    held = SimpleNamespace(uri=str(data), entries=lambda split: ["a market"], manifest=manifest)
     monkeypatch.setattr(conclude, "_judge", judge)
     monkeypatch.setattr(conclude, "Dataset", SimpleNamespace(open=lambda uri: held))
     return read_sweep(tmp_path), SweepStore(tmp_path), judged

@@ -32,3 +32,4 @@ def test_a_record_of_before_the_data_were_counted_reads_as_unknown_under_its_old
     assert (read.trained_on, read.judged_on) == (None, None)
     assert read.derived_id == record.derived_id == read.id
     assert read.model_dump(mode="json") == old
+    assert read.worlds == ()

@@ -73,3 +73,17 @@ def test_too_many_waiting_frames_are_refused() -> None:
     with pytest.raises(LimitError, match="1 frames were not acknowledged"):
         log.add_frame("b")
     assert log.last_frame == 1
+
+
+def test_the_newest_sent_frame_follows_what_is_taken_and_what_is_sent_again() -> None:
+    log = FrameLog(keep=100, most_unacknowledged=100)
+    assert log.sent_frame == 0
+    for _ in range(5):
+        log.add_frame("x")
+    assert log.sent_frame == 0
+    assert [log.take() for _ in range(3)] == ["x"] * 3
+    assert log.sent_frame == 3
+    log.rewind(2)
+    assert log.sent_frame == 1
+    log.rewind(1)
+    assert log.sent_frame == 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -415,3 +415,44 @@ def test_a_stream_that_no_real_model_answers_ends_the_client_with_the_reason():
     seen: list[tuple[bool, str]] = []
     asyncio.run(scenario())
     assert seen == [(True, "recorded")]
+
+
+def test_no_more_frames_are_on_their_way_than_the_server_answers_also_when_the_past_is_shown_again() -> None:
+    counts: list[int] = []
+
+    class Slow:
+        """Answers nothing until the client has gone quiet, then acknowledges all that came; breaks once."""
+
+        def __init__(self) -> None:
+            self.connections = 0
+
+        async def __call__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+            self.connections += 1
+            first = json.loads(await socket.receive_str())["first_frame"]
+            opened = {"type": "opened", "session": f"s-{self.connections}", "resumed": False, "groups": [],
+                      "next_frame": first, "ack_every": 4}  # fmt: skip
+            await socket.send_str(json.dumps(opened))
+            done = first - 1
+            while done < 60:
+                came = 0
+                with suppress(TimeoutError):
+                    while True:
+                        text = json.loads((await asyncio.wait_for(socket.receive(), 0.3)).data)
+                        came += "raw" in text
+                counts.append(came)
+                done += came
+                if self.connections == 1 and done >= 30:
+                    request.transport.abort()
+                    return
+                await socket.send_str(json.dumps({"type": "ack", "frame": done}))
+            await socket.receive()
+
+    async def scenario() -> None:
+        async with running(Slow()) as url, client(url, in_flight=10) as stream:
+            for k in range(60):
+                stream.send_frame(json.dumps({"recv_ns": k, "conn": 1, "raw": "{}"}))
+            await asyncio.wait_for(stream.flush(), 60)
+
+    asyncio.run(scenario())
+    assert max(counts) == 10
+    assert sum(counts) == 30 + 60, "the second session was shown everything again"

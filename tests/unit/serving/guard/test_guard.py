@@ -327,7 +327,8 @@ def test_without_enough_recorded_states_the_probes_are_compared_and_the_verdict_
 
 
 def test_what_another_model_answered_is_not_held_against_a_candidate(registry, models, loader):
-    guard = swapped(registry, models, loader)
+    registry.promote(CHAMPION, models[1], reason="better")
+    guard = guard_of(registry, loader)  # it holds no model to go back to, and checks what it is told to
     recorded(guard)  # by the second model
     registry.rollback(CHAMPION, reason="by somebody")
     back = guard.refresh()  # it may decide as it likes: the active model is the bad one

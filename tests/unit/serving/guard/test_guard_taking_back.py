@@ -187,6 +187,21 @@ def test_a_rollback_by_hand_goes_back_here_and_in_the_registry(registry, models,
     assert kinds(guard)[2:] == ["rolled_back", "alias_changed"]
 
 
+def test_a_replica_that_still_holds_the_model_which_the_alias_returns_to_does_not_load_it_again(
+    registry, models, loader
+):
+    here, there = swapped(registry, models, loader), guard_of(registry, loader)
+    n_loaded = len(loader.loaded)
+    there.rollback("it trades too much")  # another replica: it had to load the model before
+    assert len(loader.loaded) == n_loaded + 1
+    loader.damage[models[0]] = damaged  # what is loaded from now on fails; what answered before does not
+    assert here.refresh().accepted
+    assert here.active.record.id == models[0]
+    assert len(loader.loaded) == n_loaded + 1
+    assert here.previous is None  # nobody goes back to what was rolled back from
+    assert kinds(here)[-1] == "swapped"
+
+
 def test_a_rollback_by_hand_on_a_replica_that_just_started_loads_what_the_registry_had_before(
     registry, models, loader
 ):

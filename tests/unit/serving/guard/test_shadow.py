@@ -240,7 +240,7 @@ def made(tmp_path_factory):
     registry = Registry(folder)
     ids = [registry.add(*made_record(registry_models.made_policy("tiny", seed))).id for seed in range(3)]
     broken = registry_models.made_policy("tiny", 3)
-    broken.network.action_head[-1].weight.fill_(float("nan"))
+    broken.network.action_head[-1].weight.fill_(3e38)  # finite: its logits are not
     ids.append(registry.add(*made_record(broken)).id)
     registry.promote(CHAMPION, ids[0], reason="first")
     return folder, ids

@@ -63,3 +63,14 @@ def test_quantised_values_are_the_nearest_whole_numbers(kernel):
 def test_the_quantum_tells_two_neighbouring_prices_apart():
     # yes_deviation = 2 mid - 1; the mid moves by half a tick of 1e-4 dollar: 1e-4, more than a quantum
     assert QUANTUM < 2 * 0.5e-4
+
+
+@given(st.lists(st.sampled_from([b"a", b"b", b"c", b"d"]), max_size=12), st.integers(1, 3))
+def test_many_kept_at_once_are_those_kept_one_after_the_other(keys, capacity):
+    together: TimedCache[int] = TimedCache(capacity, 100)
+    apart: TimedCache[int] = TimedCache(capacity, 100)
+    together.put_many(keys, range(len(keys)), 0)
+    for value, key in enumerate(keys):
+        apart.put(key, value, 0)
+    names = [b"a", b"b", b"c", b"d"]
+    assert together.get_many(names, 0) == apart.get_many(names, 0)

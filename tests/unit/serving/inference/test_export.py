@@ -25,11 +25,13 @@ def test_exporting_records_every_form_and_stores_the_accepted_files(monkeypatch)
         warnings.simplefilter("error")
         records, files = export_forms(policy_of("simple"), "tier2")
     assert [r.name for r in records] == list(FORMS)
-    assert all(r.accepted and r.agreement == 1.0 for r in records[:3])
-    assert records[2].files == ("tier2-decide.onnx", "tier2-encode.onnx")
+    assert all(r.accepted and r.agreement == 1.0 for r in records[:4])
+    onnx = records[3]
+    assert onnx.files == ("tier2-decide.onnx", "tier2-encode.onnx")
     assert set(files) == {name for r in records for name in r.files}
-    assert records[2].max_logit_error > 0
-    assert (records[2].p50_ms, records[2].p99_ms) == (0.1, 0.2)
+    assert onnx.max_logit_error > 0
+    assert (onnx.p50_ms, onnx.p99_ms) == (0.1, 0.2)
+    assert {name for r in records[:3] for name in r.files} == set()  # made of the weights
 
 
 def test_int8_that_disagrees_too_often_is_recorded_and_not_stored(monkeypatch):
@@ -39,7 +41,7 @@ def test_int8_that_disagrees_too_often_is_recorded_and_not_stored(monkeypatch):
     refused = records[-1]
     assert (refused.name, refused.accepted, refused.files) == ("onnx_int8", False, ())
     assert 0.9 < refused.agreement <= 1.0
-    assert refused.max_logit_error > records[2].max_logit_error
+    assert refused.max_logit_error > records[3].max_logit_error
     assert set(files) == {"t-decide.onnx"}
 
 

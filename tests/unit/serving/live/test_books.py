@@ -134,3 +134,52 @@ def test_orders_are_priced_on_the_grid_that_the_prices_showed(tmp_path: Path) ->
         assert terms["bands_e4"][0, 2] == 10
         shown = books.groups[place.group].bank.terms["bands_e4"][place.slot]
         np.testing.assert_array_equal(shown, terms["bands_e4"])
+
+
+class Watched:
+    """Watcher that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple] = []
+
+    def placed(self, place, ticker) -> None:
+        self.heard.append(("placed", place, ticker))
+
+    def described(self, place, spec, known, fees, at_ns) -> None:
+        self.heard.append(("described", place, spec.ticker))
+
+    def row(self, place, row, exch_ns) -> None:
+        self.heard.append(("row", place, int(row.recv_ns[0]), exch_ns))
+
+
+def test_a_watcher_hears_of_a_place_its_facts_and_then_every_row(tmp_path: Path) -> None:
+    frames = in_order(read_frames(simulated(tmp_path, seed=3)))
+    watched = Watched()
+    books = LiveBooks(config(2), 4, watcher=watched)
+    live(books, frames)
+    for ticker, place in books.places.items():
+        of_place = [heard for heard in watched.heard if heard[1] == place]
+        assert [heard[0] for heard in of_place[:3]] == ["placed", "described", "row"]
+        assert of_place[0][2] == ticker
+        times = [heard[2] for heard in of_place if heard[0] == "row"]
+        assert times == sorted(times)
+    assert any(heard[3] > 0 for heard in watched.heard if heard[0] == "row")
+
+
+def test_a_released_slot_is_empty_and_goes_to_the_next_market(tmp_path: Path) -> None:
+    frames = in_order(read_frames(simulated(tmp_path, seed=3)))
+    books = LiveBooks(config(2), 4)
+    live(books, frames[:60])
+    ticker, place = next(iter(books.places.items()))
+    group = books.groups[place.group]
+    group.slots["position_e2"][0, place.slot] = 500
+    assert books.release(ticker) == place
+    assert books.release(ticker) is None
+    batch = group.observe(books.now_ns)
+    assert not group.live[place.slot]
+    assert not batch.windows[0, place.slot].any()
+    assert group.slots["position_e2"][0, place.slot] == 0
+    renamed = [f._replace(raw=f.raw.replace(ticker, "NEXT-1"), conn=7) for f in frames[:60]]
+    live(books, [f._replace(recv_ns=books.now_ns + k) for k, f in enumerate(renamed) if "NEXT-1" in f.raw])
+    assert books.places["NEXT-1"] == place
+    assert books.tickers[place.group][place.slot] == "NEXT-1"

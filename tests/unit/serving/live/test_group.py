@@ -66,6 +66,22 @@ def test_a_crossed_book_is_shown_and_calls_for_no_decision_and_allows_none() -> 
     assert made.slots["mask"][0, 0].tolist() == [1, 1, 0, 1, 0]
 
 
+def test_the_order_that_rests_may_be_kept_where_the_cash_pays_no_second_one() -> None:
+    made = LiveGroup(CONFIG.replace(order_style="maker"), 3)
+    spec = MarketSpec(ticker="M-0", event="M")
+    told = constant_history(spec)
+    made.describe(0, spec, told.known[0], told.fees, 1)
+    made.put(0, row_of(1, bid=4_000, ask=4_200))
+    made.set_cash(4_010_000, 4_010_000)
+    order = {"action": "BUY_YES", "price_e4": 4_000, "qty_e2": 400}
+    held = []
+    for placed in (1_000, 400):  # of 10 contracts wanted, 4 are left of an order of 10, or of 4
+        made.set_holding(0, Holding.parse({"resting": {**order, "placed_qty_e2": placed}}))
+        made.observe(1_000)
+        held.append(made.slots["mask"][0, 0].tolist())
+    assert held == [[1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]
+
+
 def test_a_mark_of_before_a_gap_is_not_kept() -> None:
     made = group()
     made.put(0, row_of(1, bid=6_000, ask=6_200))

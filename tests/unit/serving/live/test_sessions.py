@@ -94,3 +94,23 @@ def test_a_first_message_that_opens_nothing_is_refused(store, text: str) -> None
     with pytest.raises(ContractError):
         store.open(text, MODEL, 0)
     assert len(store) == 0
+
+
+def test_one_owner_has_at_most_its_share_of_the_sessions_and_another_still_gets_one() -> None:
+    store = SessionStore(SessionConfig(max_sessions=4, max_of_one=2))
+    leases = [opened(store, owner="greedy")[0] for _ in range(2)]
+    with pytest.raises(LimitError, match="as many as one may have"):
+        opened(store, owner="greedy")
+    opened(store, owner="other")
+    store.leave(leases[0], 0)
+    opened(store, owner="greedy")
+    assert len(store) == 4, "what waits for its client is kept while there is room"
+
+
+def test_an_owner_that_comes_and_goes_pushes_out_its_own_sessions_and_no_others() -> None:
+    store = SessionStore(SessionConfig(max_sessions=3, max_of_one=3))
+    quiet, told = opened(store, owner="quiet")
+    store.leave(quiet, 0)
+    for _ in range(10):
+        store.leave(opened(store, owner="busy")[0], 1)
+    assert opened(store, now_s=2, owner="quiet", session=told["session"])[1]["resumed"]

@@ -258,7 +258,7 @@ def test_an_account_that_cannot_be_is_refused_and_changes_nothing(change: dict, 
             line(T0_NS // 10**6, delta(2)),
             "recv_ns = 1700000000000 looks like milliseconds: as ns it is 1970-",
         ),
-        (line(T0_NS + 2 * 86_400 * 10**9, delta(2)), "a day after this machine's clock"),
+        (line(T0_NS + 2 * 86_400 * 10**9, delta(2)), "10 s after the server's clock"),
         (delta(2, price="0.4050"), "off the market's grid"),
         (delta(2, price="1.5000"), "outside 0..1 dollar"),
         (delta(2, change="1e40"), "more than 18 digits"),
@@ -291,7 +291,7 @@ def test_the_largest_book_is_read_as_a_capture_line_and_a_text_beyond_the_bound_
     assert "characters; at most 262144" in refused["problem"]["detail"]
 
 
-@pytest.mark.parametrize("ahead_ns", [-T0_NS, 2 * 86_400 * 10**9])
+@pytest.mark.parametrize("ahead_ns", [-T0_NS, 60 * 10**9, 23 * 3_600 * 10**9, 2 * 86_400 * 10**9])
 def test_a_frame_of_an_impossible_time_is_lost_and_does_not_move_the_clock(ahead_ns: int) -> None:
     stream = session()
     assert kinds(answers(stream, snapshot(), line(T0_NS + 1 + ahead_ns, delta(2)))) == ["decision", "refused"]
@@ -305,6 +305,67 @@ def test_a_simulated_line_may_lie_in_the_future() -> None:
     assert kinds(answers(session(), json.dumps(later))) == ["decision"]
     del later["provenance"]
     assert kinds(answers(session(), json.dumps(later))) == ["refused"]
+
+
+def test_one_early_line_costs_the_lines_behind_it_and_never_the_session() -> None:
+    stream = session(max_refused=3)
+    answers(stream, line(T0_NS, snapshot()))
+    early = T0_NS + 2 * 10**9 + 9 * 10**9  # nine seconds before the server's clock
+    assert kinds(answers(stream, line(early, delta(2)))) == ["decision"]
+    late = [line(early - (9 - k) * 10**9, delta(3 + k)) for k in range(8)]
+    told = answers(stream, *late)
+    assert kinds(told) == ["refused"] * 8
+    assert all("clock never goes back" in each["problem"]["detail"] for each in told)
+    assert kinds(answers(stream, line(early + 1, snapshot(20)))) == ["decision"], "it ended by itself"
+
+
+def test_a_simulated_line_among_real_ones_is_refused_and_the_other_way_round() -> None:
+    made_up = json.dumps({"recv_ns": NOW_NS, "conn": 1, "provenance": "simulated", "raw": snapshot()})
+    stream = session()
+    told = answers(stream, line(T0_NS, snapshot()), made_up, line(T0_NS + 1, snapshot(2)))
+    assert kinds(told) == ["decision", "refused", "decision"]
+    assert "not simulated by their provenance" in told[1]["problem"]["detail"]
+    assert kinds(answers(session(), made_up, line(T0_NS, snapshot()))) == ["decision", "refused"]
+
+
+@pytest.mark.parametrize("kind", ["frame", "account"])
+def test_a_failure_of_the_server_is_told_leaves_no_book_valid_and_ends_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = session()
+    assert kinds(answers(stream, snapshot(), snapshot(1, ticker="KXTEST-1-B", sid=2))) == ["decision"] * 2
+
+    def fails(*_: object) -> None:
+        raise TypeError("planted")
+
+    text = delta(2) if kind == "frame" else json.dumps({"type": "account", "cash_e6": 1})
+    with monkeypatch.context() as broken:
+        broken.setattr(stream.books, "feed" if kind == "frame" else "set_account", fails)
+        (told,) = answers(stream, text)
+    assert told["type"] == "refused"
+    assert told["frame"] == (3 if kind == "frame" else None)
+    assert "the server failed" in told["problem"]["detail"]
+    assert "planted" not in told["problem"]["detail"]
+    # No book is trusted, also not that of the other market; frames are counted as the client counts them.
+    after = answers(stream, delta(3), delta(2, ticker="KXTEST-1-B", sid=2), json.dumps({"type": "ack"}))
+    assert [each["type"] for each in after] == ["ack"]
+    assert after[0]["frame"] == (5 if kind == "frame" else 4)
+    assert kinds(answers(stream, snapshot(9))) == ["decision"]
+
+
+def test_a_session_that_cannot_make_its_books_invalid_closes_with_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = session()
+
+    def fails(*_: object) -> None:
+        raise TypeError("planted")
+
+    monkeypatch.setattr(stream.books, "feed", fails)
+    monkeypatch.setattr(stream.books, "spoil", fails)
+    (told,) = answers(stream, snapshot())
+    assert (told["type"], stream.closed) == ("closed", True)
+    assert "open a new session" in told["reason"]
 
 
 @pytest.mark.parametrize(

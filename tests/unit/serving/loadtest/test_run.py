@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.loadtest import run
+from kalshi_platform.serving.loadtest import page, run
 from kalshi_platform.serving.loadtest.open_loop import Attempt
 from kalshi_platform.serving.loadtest.result import (
     ANSWERED,
@@ -88,6 +88,17 @@ def test_a_generator_of_its_own_process_measures_a_real_server(server, tmp_path)
     assert "secret" not in found.model_dump_json()
     assert found.rows.kind == "synthetic"  # this server describes no model
     assert found.model is None
+
+
+def test_a_fixed_number_of_connections_is_told_with_those_that_were_opened_anew(server):
+    url, asked = server
+    found = run_load(
+        LoadConfig(url=url, rate_per_s=100, duration_s=0.4, warm_up_s=0.1, arrivals="constant", connections=8)
+    )
+    assert len(asked) == 50
+    assert (found.answered, found.reopened) == (32, 0)
+    assert "over 8 open connections; 0 were ended and opened anew" in page.connection_words(found)
+    assert "connections, open all the time" in page.render_load(found)
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do():

@@ -36,6 +36,15 @@ def test_a_rate_that_does_not_divide_a_second_is_exact():
     assert buckets.take("a", S, cost=3) == 0
 
 
+def test_a_key_that_was_charged_more_than_it_had_waits_until_its_debt_is_paid():
+    rates = RateLimiter(RateLimitConfig(rate_per_s=10, burst=5))
+    rates.charge("a", 0, 4)
+    rates.charge("a", 0, 10**9)  # counts as a burst
+    assert rates.take("a", 0) == 500_000_000
+    assert rates.take("b", 0) == 0
+    assert rates.take("a", 500_000_000) == 0
+
+
 def test_keys_do_not_pay_for_each_other():
     buckets = limiter(burst=1)
     assert buckets.take("a", 0) == 0

@@ -1,8 +1,11 @@
 """The HTTP application in process: decisions, every refusal, tokens, limits."""
 
 import asyncio
+import copy
+import gzip
 import json
 import math
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -14,14 +17,18 @@ from made.serving_app import ADMIN, CLIENT, MODEL, App, Client, refused, token, 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from kalshi_platform.domain.bounded import MAX_MESSAGE
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError
 from kalshi_platform.serving.api.requests import (
     DecideResponse,
+    ProblemBody,
     ShadowFound,
 )
 from kalshi_platform.serving.guard.served import Verdict
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.tiered import free
+from kalshi_platform.serving.server import http
+from kalshi_platform.serving.server.gate import RateLimitConfig
 from kalshi_platform.serving.server.metrics import REQUESTS
 
 
@@ -84,6 +91,15 @@ def test_every_answer_marks_a_model_that_was_judged_on_simulated_data(body: dict
         assert "judged on simulated data only" in answer.json()["cautions"][0], path
     assert answers["/v1/model"].json()["judged_on"] == "12 events in 12 blocks simulated"
     assert answers["/v1/model"].json()["trained_on"] == "12 events in 12 blocks recorded"
+
+
+def test_the_model_page_says_what_the_simulated_world_holds_that_taught_the_model():
+    app = App()
+    model = app.served.ready.model
+    simulated = model._replace(record=model.record.replace(worlds=("martingale",)))
+    app.served = replace(app.served, ready=app.served.ready._replace(model=simulated))
+    told = app.client.get("/v1/model").json()["trained_on"]
+    assert told.startswith("12 events in 12 blocks recorded; the world martingale (sizes that say nothing ")
 
 
 def test_a_model_that_passed_no_gate_says_so_and_a_real_champion_says_nothing(body: dict[str, Any]):
@@ -175,6 +191,20 @@ def test_below_a_prefix_the_route_decides_as_the_outermost_layer_does(app: App, 
     assert routed.json()["groups"] == quick
     wrong = Client(outer).post("/below/v1/decide", json={**body, "request_id": ""})
     refused(wrong, 422, "invalid-field", "request_id")
+
+
+def test_a_flood_of_pages_and_wrong_paths_is_bounded_and_costs_no_request_its_answer(
+    body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(http, "_PAGES", RateLimitConfig(rate_per_s=1, burst=8))
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 1)
+    app = App()
+    found = [app.client.get(path).status_code for path in ("/docs", "/", "/nothing", "/v1/nothing") * 3]
+    assert found == [200, 200, 404, 404, 200, 200, 404, 404, 429, 429, 429, 429]
+    refused(app.client.get("/openapi.json"), 429, "too-many-requests")
+    monkeypatch.undo()
+    assert app.decide(body).status_code == 200
+    assert {app.client.get(path).status_code for path in ("/v1/readyz", "/v1/model")} == {200}
 
 
 def test_a_burst_beyond_the_rate_is_told_when_to_come_back():
@@ -354,3 +384,34 @@ class TestAdministration:
         guarded.guard.refusal = error
         response = guarded.client.post("/v1/models/rollback", json={"reason": "x"}, headers=token(ADMIN))
         assert str(error) in refused(response, status, kind).detail
+
+
+@pytest.mark.parametrize("path", ["/v1/model/", "/docs/", "/v1/decide/"])
+def test_a_slash_too_many_is_refused_and_not_sent_to_an_address_of_the_host_header(app: App, path: str):
+    refused(app.client.get(path), 404, "not-found")
+
+
+def test_a_packed_body_is_refused_by_its_encoding(app: App, body: dict[str, Any]):
+    content = gzip.compress(json.dumps(body).encode())
+    answer = app.decide(content, **{"content-encoding": "gzip"})
+    problem = refused(answer, 415, "content-encoding", "content-encoding")
+    assert "send the body as it is" in problem.detail
+
+
+def test_no_refusal_repeats_more_than_a_bound_of_what_came(app: App, body: dict[str, Any]):
+    long = "\U000e0001" * 64  # ten characters each where it is shown
+    wrong = copy.deepcopy(body)
+    for number, market in enumerate(wrong["groups"][0]["markets"]):
+        market["id"], market["row"] = f"{long}{number}", [1e9] * len(market["row"])
+    answers = [
+        app.decide(wrong),
+        app.decide({**body, "feature_digest": long}),
+        app.decide({**body, long * 99: 1}),
+        app.decide(b"{}", **{"content-type": "x" * 60_000}),
+        app.decide(b"{}", **{"content-encoding": "x" * 60_000}),
+        app.client.get(f"/{'x' * 60_000}"),
+    ]
+    for answer in answers:
+        problem = ProblemBody.model_validate_json(answer.content)
+        assert len(problem.detail) <= MAX_MESSAGE
+        assert all(len(each.value) + len(each.allowed) <= 2 * MAX_MESSAGE for each in problem.errors)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from made.serving_app import App, refused
 
+from kalshi_platform.serving.api.requests import DecideRequest
+from kalshi_platform.serving.server.arrivals import require_readable
 from kalshi_platform.serving.server.problems import Problem
 
 
@@ -176,3 +178,41 @@ def test_a_request_of_many_wrong_numbers_lists_twenty_and_counts_to_two_hundred(
 def test_a_long_value_is_cut_in_the_words_of_a_refusal(app: App, body: dict[str, Any]):
     body["request_id"] = "x" * 1_000
     assert len(refused(app.decide(body), 422, "invalid-field", "request_id").detail) < 200
+
+
+LONG = b'{"request_id":"x","feature_digest":"x","columns":["a"],"groups":['
+ONE_MARKET = b'{"id":"a","state":"active","allowed":[],"row":[1]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (LONG + b",".join([b'{"markets":[' + ONE_MARKET + b"]}"] * 60_000) + b"]}", "too-many-groups"),
+        (LONG + b'{"markets":[{"history":[' + b",".join([b"[1]"] * 900_000) + b"]}]}]}", "body-too-long"),
+        (b"{" + b",".join(b'"a%d":1' % k for k in range(300_000)) + b"}", "body-too-long"),
+        (LONG + b"1," * 2_000_000 + b"1]}", "body-too-long"),
+        (b"[" * 4_000_000, "body-too-long"),
+    ],
+    ids=["groups", "rows", "fields", "numbers", "deep"],
+)
+def test_a_body_that_would_take_seconds_to_read_is_refused_unread(
+    app: App, content: bytes, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    def reads(*_: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(DecideRequest, "model_validate_json", reads)
+    problem = refused(app.decide(content), 413, kind)
+    assert len(problem.detail) < 300
+
+
+def test_the_largest_request_of_good_will_is_read(app: App, body: dict[str, Any]):
+    """As many groups as may be asked, every market with a history and names full of signs."""
+    group = body["groups"][0]
+    market = group["markets"][0]
+    rows = [[0.5] * 8] * 64
+    many = [{**market, "id": f"m:{n}:{{[", "history": rows[:1]} for n in range(5)]
+    large = {**body, "groups": [{**group, "markets": many}] * 128, "request_id": "a:b"}
+    require_readable(json.dumps(large).encode(), 128, 5)
+    few = {**body, "groups": [{**group, "markets": [{**each, "history": rows} for each in many]}] * 64}
+    require_readable(json.dumps(few).encode(), 128, 5)

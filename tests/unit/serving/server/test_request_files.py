@@ -36,8 +36,10 @@ from kalshi_platform.serving.server.warming import rehearse
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 #: Two of them are the rules and the planning of orders, which evaluation and replay share with a request;
 #: a third is the rule where tier 3 is asked (inference/hop.py), which the report of tiers shares; a fourth
-#: keys probabilities by action (domain/actions.py), alike for HTTP and the stream.
-MOST = 24
+#: keys probabilities by action (domain/actions.py), alike for HTTP and the stream; a fifth checks the name
+#: by which a browser asked (server/hosts.py); a sixth bounds bodies on their way (server/arrivals.py);
+#: two are the compiled form of networks beside ONNX (inference/engine_compiled.py, network_kernels.py).
+MOST = 28
 PACKAGE = Path(kalshi_platform.__file__).parent
 TOKEN = "client-token-of-tests"
 
@@ -140,7 +142,7 @@ async def files_of(service: Service, later: list[Any]) -> tuple[set[str], set[st
 
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
     transport = httpx.ASGITransport(make_app(service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://app", headers=headers) as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
         body = all_the_way((await client.get("/v1/example?packed=true")).json())
         for k in range(2):
             await client.post("/v1/decide", json={**body, "request_id": f"warm-{k}"})

@@ -9,53 +9,13 @@ from typing import Any
 import pytest
 from made.served import SIMULATED_MARKS, made_served
 from made.serving_app import ADMIN, CLIENT, MODEL, App, token, token_files
+from made.stream_socket import OPEN, Socket
 from made.stream_texts import T0_NS, delta, line, snapshot
 
 from kalshi_platform.serving.api.requests import ProblemBody
 from kalshi_platform.serving.server import streaming
 
-OPEN = json.dumps({"type": "open", "decision_interval_ms": 0, "probabilities": True})
 S = 1_000_000_000
-
-
-class Socket:
-    """A client's end of a connection to an ASGI application."""
-
-    def __init__(self, app: Any, headers: dict[str, str]) -> None:
-        self._in: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._in.put_nowait({"type": "websocket.connect"})
-        scope = {
-            "type": "websocket", "path": "/v1/stream", "raw_path": b"/v1/stream", "query_string": b"",
-            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
-            "client": ("127.0.0.1", 1), "server": ("app", 80), "scheme": "ws", "subprotocols": [],
-            "extensions": {"websocket.http.response": {}}, "asgi": {"version": "3.0"}, "root_path": "",
-        }  # fmt: skip
-        self._task = asyncio.create_task(app(scope, self._in.get, self._out.put))
-
-    async def next(self) -> dict[str, Any]:
-        return await asyncio.wait_for(self._out.get(), 20)
-
-    async def read(self) -> dict[str, Any]:
-        """The next message, which must be text of JSON; where markets were placed is passed over."""
-        while True:
-            message = await self.next()
-            assert message["type"] == "websocket.send", message
-            told = json.loads(message["text"])
-            if told["type"] != "placed":
-                return dict(told)
-
-    def send(self, text: str) -> None:
-        self._in.put_nowait({"type": "websocket.receive", "text": text})
-
-    async def opened(self, opening: str = OPEN) -> dict[str, Any]:
-        assert (await self.next())["type"] == "websocket.accept"
-        self.send(opening)
-        return await self.read()
-
-    async def leave(self) -> None:
-        self._in.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await self._task
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +183,7 @@ def test_a_newer_connection_takes_the_session_over(app: App):
 def test_a_first_message_that_opens_nothing_ends_the_connection(app: App, message, code, words):
     async def scenario(socket: Socket) -> None:
         assert (await socket.next())["type"] == "websocket.accept"
-        socket._in.put_nowait({"type": "websocket.receive", **message})
+        socket.give({"type": "websocket.receive", **message})
         closed = await socket.next()
         told = ""
         if closed["type"] == "websocket.send":  # longer than a close frame may be

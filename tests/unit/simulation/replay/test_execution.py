@@ -153,13 +153,13 @@ class TestTaker:
 
 
 class TestMaker:
-    def test_waits_behind_the_queue_and_only_prints_advance_it(self):
+    def test_waits_behind_the_queue_which_prints_and_cancels_ahead_shorten(self):
         bid = ((4_000, 500),)
         books = [
             book(0, bid, ((5_000, DEEP),)),
             book(10, bid, (), (NO, 4_000, 300)),  # queue 500 -> 200
-            book(20, ((4_000, 100),), ()),  # cancellations do not advance it
-            book(30, bid, (), (NO, 4_000, 250)),  # 200 of it go to the queue, 50 are ours
+            book(20, ((4_000, 100),), ()),  # no more than the 100 displayed can stand ahead
+            book(30, bid, (), (NO, 4_000, 250)),  # 100 of it go to the queue, 150 are ours
             book(40, bid, (), (YES, 5_000, 900)),  # the other side
             book(50, bid, (), (NO, 3_900, 400)),  # strictly through: 400 more
             book(60, bid, (), (NO, 4_000, 9_000)),  # at our price with no queue left: the rest
@@ -171,7 +171,7 @@ class TestMaker:
         for _ in range(6):
             positions.append(int(s.slot().position_e2))
             s.step(HOLD)
-        assert positions == [0, 0, 50, 50, 450, 1_000]
+        assert positions == [0, 0, 150, 150, 550, 1_000]
         assert s.slot().cost_e6 == 4_000_000
         assert s.slot().fees_e6 == 0  # this series has no maker fee
         assert (s.slot().order_state, s.env.reserved_e6) == (IDLE, 0)

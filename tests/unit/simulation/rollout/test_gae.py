@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.simulation.rollout.discount import Discount
 from kalshi_platform.simulation.rollout.gae import gae
 
 
@@ -71,3 +72,25 @@ def test_with_lambda_one_the_target_is_the_discounted_return(seed: int):
             following = float(final[t])
         following = expected[t] = reward[t] + 0.9 * following
     np.testing.assert_allclose(target, expected, rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(0.5, 1.0))
+def test_an_advantage_is_the_sum_of_the_errors_that_follow_within_its_episode(seed, lam, per_second):
+    # by definition: A_t = sum over k of delta_k times the discounts and lambdas of the steps before k
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 15))
+    reward, value, final = rng.normal(size=(3, n)).astype(np.float32)
+    kind, last = rng.integers(0, 6, n), float(np.float32(rng.normal()))
+    terminated, truncated = (kind == 0) | (kind == 5), (kind == 1) | (kind == 5)
+    each = Discount(0.0, per_second).of_steps(rng.integers(0, 20_000_000_000, n))
+    advantage, _ = run(gae, reward, value, terminated, truncated, final, last, each, lam)
+    for t in range(n):
+        expected, weight = 0.0, 1.0
+        for k in range(t, n):
+            after = float(value[k + 1]) if k + 1 < n else last
+            after = 0.0 if terminated[k] else float(final[k]) if truncated[k] else after
+            expected += weight * (float(reward[k]) + each[k] * after - float(value[k]))
+            weight *= lam * each[k]
+            if terminated[k] or truncated[k]:
+                break
+        assert advantage[t] == pytest.approx(expected, rel=1e-4, abs=1e-4)

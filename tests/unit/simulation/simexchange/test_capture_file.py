@@ -52,7 +52,7 @@ def lines() -> list[dict[str, Any]]:
     event = next(
         e for e in (simulate_event(SMALL.replace(gap_share=0.0), i) for i in range(9)) if len(e.specs) > 1
     )
-    return [json.loads(line) for line in capture_lines(event)]
+    return [json.loads(line) for line in capture_lines(event, "calibrated")]
 
 
 def test_every_line_says_simulated_outside_its_frame(lines):
@@ -97,7 +97,10 @@ def test_pauses_and_new_bands_are_told_by_lifecycle_frames_of_every_market(tmp_p
         assert rows.qty_e2.tolist() == [STATUS_PAUSED, STATUS_ACTIVE], ticker
         assert rows.recv_ns[1] - rows.recv_ns[0] == pytest.approx(20_000_000_000, abs=2)
     for index in range(2):
-        frames = [json.loads(json.loads(line)["raw"]) for line in capture_lines(event_of(config, index))]
+        frames = [
+            json.loads(json.loads(line)["raw"])
+            for line in capture_lines(event_of(config, index), "calibrated")
+        ]
         told = [f for f in frames if f["type"] == "market_lifecycle_v2"]
         assert [f["seq"] for f in told] == list(range(1, len(told) + 1))
         bands = [f["msg"]["price_ranges"] for f in told if "price_ranges" in f["msg"]]

@@ -1,5 +1,7 @@
 """The simulated exchange's config: impossible ones are refused."""
 
+import math
+
 import pytest
 
 from kalshi_platform.domain.errors import ContractError
@@ -13,6 +15,10 @@ from kalshi_platform.simulation.simexchange import SimConfig
         ({"single_share": 0.7, "nested_share": 0.7}, "above 1"),
         ({"n_events": 0}, "n_events"),
         ({"unknown_knob": 1}, "unknown_knob"),
+        ({"news_messages": math.inf}, "news_messages.*at most"),
+        ({"maker_rate": 1e308, "lean_rate": 1e308}, "maker_rate.*at most"),
+        ({"max_duration_s": 10**15}, "max_duration_s=1,000,000,000,000,000 .* at most 6,307,200,000 s"),
+        ({"messages_per_market": 10**6}, "come up to 20 s late, after the close; at most 950,000 messages"),
     ],
 )
 def test_an_impossible_config_is_refused_by_name(changes, named):

@@ -14,6 +14,7 @@ from kalshi_platform.simulation.simexchange.contracts import (
     draw_grid,
     fair_probability,
     grid_prices_e4,
+    names_of,
 )
 
 
@@ -85,3 +86,22 @@ def test_grid_prices_are_those_strictly_inside_worked_by_hand():
     )
     assert grid_prices_e4(bands).tolist() == [500, 1_000, 4_000, 7_000]
     assert grid_prices_e4(WHOLE_CENTS).tolist() == list(range(100, 10_000, 100))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 12),
+    family=st.sampled_from(["nested", "brackets", "single"]),
+)
+def test_markets_of_one_event_have_different_names(seed, n, family):
+    contracts = draw_contracts(np.random.default_rng(seed), family, n)
+    assert len(set(names_of(contracts))) == len(contracts)
+
+
+def test_two_brackets_share_their_strike_and_the_lower_one_says_so():
+    assert names_of([Contract(None, 58.71), Contract(58.71, None)]) == ["T58.71L", "T58.71"]
+    assert names_of([Contract(None, 55.0), Contract(55.0, 65.0), Contract(65.0, None)]) == [
+        "T55",
+        "B60",
+        "T65",
+    ]

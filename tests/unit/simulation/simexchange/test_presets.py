@@ -5,8 +5,9 @@ from typing import get_args
 
 import pytest
 
+from kalshi_platform.domain.worlds import OWN_SETTINGS, WORLDS
 from kalshi_platform.simulation.simexchange import SimConfig, event_of, preset_of
-from kalshi_platform.simulation.simexchange.presets import PRESETS, Preset
+from kalshi_platform.simulation.simexchange.presets import PRESETS, Preset, world_of
 from kalshi_platform.simulation.simexchange.world import WorldConfig
 
 #: sha256 of the rows of event 2 of ``SimConfig(n_events=3, messages_per_market=300)`` at commit c4bcb296.
@@ -27,6 +28,20 @@ def test_every_preset_takes_the_seed_and_says_on_which_date_it_was_fitted_to_wha
     facts = PRESETS[name]
     assert " on 2026-11-2" in facts.fitted
     assert isinstance(preset_of(name), WorldConfig) == ("INXD-23APR" in facts.fitted)
+
+
+@pytest.mark.parametrize("name", sorted({*get_args(Preset)} - {"default"}))
+def test_a_world_has_its_preset_s_name_whatever_its_extent(name):
+    config = preset_of(name, 5).replace(n_events=9)
+    assert world_of(config) == name
+    assert name in WORLDS
+    if isinstance(config, WorldConfig):
+        assert world_of(config.replace(min_duration_s=700, max_duration_s=800, stagger_s=9)) == name
+
+
+def test_a_world_of_changed_settings_has_no_preset_s_name():
+    assert world_of(preset_of("calibrated").replace(gap_share=0.5)) == OWN_SETTINGS
+    assert world_of(SimConfig(messages_per_market=57)) == OWN_SETTINGS
 
 
 def test_planted_imbalance_is_the_old_default_to_the_byte():

@@ -109,7 +109,8 @@ def test_a_simulated_capture_is_in_order_of_arrival_though_events_overlap(tmp_pa
     frames = list(read_frames(files.events))
     times = [frame.recv_ns for frame in frames]
     assert times == sorted(times)
-    alone = [line for i in range(SMALL.n_events) for line in capture_lines(simulate_event(SMALL, i))]
+    events = [simulate_event(SMALL, i) for i in range(SMALL.n_events)]
+    alone = [line for event in events for line in capture_lines(event, "own_settings")]
     assert len(frames) == len(alone)
     for conn in {frame.conn for frame in frames}:  # a connection's own frames keep their order
         own = [json.loads(line)["raw"] for line in alone if f'"conn":{conn},' in line]

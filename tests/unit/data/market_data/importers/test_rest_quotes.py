@@ -59,7 +59,7 @@ def test_a_candlestick_that_cannot_be_is_refused(tmp_path: Path, change: dict, m
     path = document(
         tmp_path / "c.json", {"ticker": M, "candlesticks": [candle(T0_S, "0.42", "0.45"), broken]}
     )
-    with pytest.raises(DataError, match=f"candlestick 2 of {M}: .*{message}"):
+    with pytest.raises(DataError, match=f"candlestick 2 of '{M}': .*{message}"):
         load(path)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.simexchange.oracles.avellaneda_stoikov import (
     Market,
     Schedule,
@@ -85,3 +86,24 @@ def test_the_plain_form_draws_the_same_paths():
     compiled, plain = drawn(schedule, 3, 7), drawn(schedule, 3, 7, simulate.py_func)
     np.testing.assert_allclose(compiled[0], plain[0], rtol=1e-12)
     np.testing.assert_array_equal(compiled[1], plain[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "gamma", "named"),
+    [
+        ({"n_steps": 100}, 0.1, "140 / 100 is no probability of an order a step: take more steps"),
+        ({"arrival_rate": float("nan")}, 0.1, "arrival_rate=nan is not a positive number"),
+        ({"k": 0.0}, 0.1, "k=0.0 is not a positive number"),
+        ({"sigma": -1.0}, 0.1, "sigma=-1.0 is below 0"),
+        ({}, 0.0, "gamma=0.0 is not a positive number"),
+    ],
+)
+def test_a_market_without_a_chance_of_an_order_is_refused(changes, gamma, named):
+    with pytest.raises(ContractError, match=named):
+        inventory_schedule(MARKET._replace(**changes), gamma)
+
+
+def test_inventories_that_the_chain_would_leave_out_are_refused():
+    # 8.4 lots are one standard deviation of the symmetric maker's inventory
+    with pytest.raises(ContractError, match="of the probability lies beyond most=20 lots: take more"):
+        exact_moments(MARKET, symmetric_schedule(MARKET, 1.49), most=20)

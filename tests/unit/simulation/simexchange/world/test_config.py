@@ -1,5 +1,7 @@
 """The settings of a world of agents: what cannot be is refused with the range or with what would fit."""
 
+import math
+
 import pytest
 
 from kalshi_platform.domain.errors import ContractError
@@ -24,6 +26,8 @@ FAR = MakerConfig(levels=10, offset_cents=20, spacing_cents=9)
         ({"limits_per_hour": 50_000, "limit_life_s": 60}, "rest 833 orders a market .* at most 100"),
         ({"category_shares": (0.5, 0.5, 0.5, 0.5)}, "add up to 1"),
         ({"category_shares": (1.5, -0.5, 0.0, 0.0)}, "add up to 1"),
+        ({"category_shares": (math.nan, 0.5, 0.5, 0.5)}, "add up to 1"),
+        ({"stagger_s": 10**12}, "n_events=80 with stagger_s=1,000,000,000,000 .* at most 6,307,200,000 s"),
         ({"single_share": 0.7, "nested_share": 0.7}, "above 1"),
         ({"min_markets": 5, "max_markets": 4}, "min_markets=5 is above max_markets=4"),
         ({"child_contracts": 5_000}, "child_contracts=5000 is above whale_contracts=1500"),
@@ -38,6 +42,8 @@ def test_a_world_that_cannot_be_is_refused_with_the_value_and_what_fits(changes,
 def test_makers_that_could_never_rest_a_quote_are_refused():
     with pytest.raises(ContractError, match="max_contracts=50 is below contracts=200"):
         MakerConfig.parse({"max_contracts": 50})
+    with pytest.raises(ContractError, match="max_contracts=10 is below lot_contracts=1000"):
+        MakerConfig.parse({"max_contracts": 10, "contracts": 1, "lot_contracts": 1_000})
     for offset in (0, 50):
         with pytest.raises(ContractError, match="offset_cents"):
             MakerConfig.parse({"offset_cents": offset})

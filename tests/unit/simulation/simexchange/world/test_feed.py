@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
+from kalshi_platform.data.market_data.schema import DELTA
 from kalshi_platform.simulation.simexchange.world import WorldConfig
-from kalshi_platform.simulation.simexchange.world.generate import plan_specs, trade_event
+from kalshi_platform.simulation.simexchange.world.generate import (
+    plan_specs,
+    simulate_world_event,
+    trade_event,
+)
 
 SHORT = WorldConfig(min_duration_s=900, max_duration_s=900, pause_share=0.0, regrid_share=0.0)
 
@@ -29,3 +34,17 @@ def test_a_batch_begins_at_its_time_and_its_messages_follow_at_the_pace(times_us
     first = times_us[1:][gaps > 60_000] % 100_000
     assert np.median(first) < 2_000
     assert (first < 12_000).mean() > 0.95
+
+
+def test_a_message_tells_the_millisecond_in_which_it_happened_and_arrives_with_its_batch():
+    event = simulate_world_event(SHORT, 0)
+    rows = event.wire.rows
+    deltas = rows.kind == DELTA
+    happened, received = rows.exch_ns[deltas], rows.recv_ns[deltas]
+    assert (np.diff(happened) >= 0).all()
+    batch = 100_000_000
+    assert (received >= happened // batch * batch + batch).all()
+    # half a batch, what is late, and the messages before it
+    assert 50e6 < (received - happened).mean() < 120e6
+    # a ladder that is cancelled at once is one burst
+    assert (np.diff(happened) == 0).mean() > 0.3

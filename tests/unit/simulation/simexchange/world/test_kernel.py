@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.matching.records import NONE
 from kalshi_platform.simulation.simexchange.world import MakerConfig, WorldConfig
 from kalshi_platform.simulation.simexchange.world.generate import (
+    _with_room,
     open_world,
     plan_specs,
     simulate_world_event,
@@ -23,7 +25,9 @@ from kalshi_platform.simulation.simexchange.world.kernel import trade
 from kalshi_platform.simulation.simexchange.world.records import (
     ALONE,
     EXCLUSIVE,
+    JUMP,
     NESTED,
+    NEWS,
     PAUSE,
     REGRID,
     RESUME,
@@ -91,6 +95,33 @@ def test_books_are_never_crossed_and_money_and_contracts_are_conserved(
     assert most <= 100 * max(m.max_contracts for m in config.makers)
 
 
+def test_agents_without_cash_are_told_of_and_not_left_out_in_silence():
+    # takers of 5,000 contracts want thousands of dollars each; makers quote 10 contracts and need little
+    small = MakerConfig(levels=1, contracts=10, max_contracts=10, refresh_s=5.0)
+    config = SHORT.replace(
+        makers=(small,), cash_usd=150.0, taker_contracts=5_000.0, single_share=1.0, nested_share=0.0,
+        max_markets=3,
+    )  # fmt: skip
+    with pytest.raises(ContractError, match=r"WORLDONE-00000: [\d,]+ orders could not be paid.*cash_usd=150"):
+        simulate_world_event(config, 0)
+
+
+def test_two_exclusive_markets_are_two_markets_of_which_one_pays():
+    config = SHORT.replace(min_markets=2, max_markets=2, single_share=0.0, nested_share=0.0)
+    for index in range(4):
+        event = simulate_world_event(config, index)
+        assert len({spec.ticker for spec in event.specs}) == 2
+        assert sorted(s.value_e4 for s in event.settlements) == [0, 10_000]
+
+
+def test_a_long_recording_does_not_run_behind_its_schedule():
+    # a row comes 4 us after another of 3 markets at the soonest; the next one is on time again
+    assert _with_room(np.array([0, 1, 2, 100, 1_000]), 3).tolist() == [4, 8, 12, 104, 1_004]
+    # ten million rows a millisecond apart: late by 4 us, not by half a minute
+    times = np.arange(1_000, 10_000_001_000, 1_000)
+    assert int((_with_room(times, 3) - times).max()) == 4
+
+
 def test_the_recording_ends_with_the_book_of_the_exchange():
     found = traded(SHORT, 3)
     depth = found.opening.copy()
@@ -107,6 +138,24 @@ def test_an_event_depends_on_seed_and_index_alone():
     assert (
         simulate_world_event(SHORT.replace(seed=1), 0).n_messages != simulate_world_event(SHORT, 0).n_messages
     )
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_nobody_acts_on_news_before_they_happen(index):
+    # two worlds of one seed whose forecasts part at their 40th move: until then every message is the same
+    tapes, at_us = [], 0
+    for shift in (0.0, 0.2):
+        world, rng, end_ns = open_world(SHORT, index, rows=100_000)
+        schedule = world.schedule
+        at_us = int(schedule.at_ns[np.isin(schedule.kind, [NEWS, JUMP])][39]) // 1_000
+        schedule.fair[40:] = np.clip(schedule.fair[40:] + shift, 0.01, 0.99)
+        trade(world, rng, end_ns, 600)
+        tapes.append([column[: world.tape.n[0]].copy() for column in world.tape[:8]])
+    one, other = ([column[tape[7] < at_us] for column in tape] for tape in tapes)
+    assert 30 < one[0].size < tapes[0][0].size - 30
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert tapes[0][0].size != tapes[1][0].size or (tapes[0][4] != tapes[1][4]).any()
 
 
 def test_a_recording_in_small_parts_is_the_same():
@@ -190,14 +239,23 @@ def test_without_an_arbitrageur_it_stays():
 
 
 def test_a_pause_lets_nothing_be_placed_and_ends_with_the_cancel_of_what_rests():
-    config = SHORT.replace(pause_share=1.0, pause_s=60.0, limits_per_hour=0.0, category_shares=(1.0, 0, 0, 0))
+    patient = MakerConfig(refresh_s=3_600.0, tolerance_cents=50.0)  # its quotes rest when trading resumes
+    config = SHORT.replace(
+        pause_share=1.0, pause_s=60.0, limits_per_hour=0.0, category_shares=(1.0, 0, 0, 0),
+        makers=(patient, MakerConfig()),
+    )  # fmt: skip
     found = traded(config, 2)
     schedule, tape = found.plan.schedule, found.tape
     begin, end = (int(schedule.at_ns[schedule.kind == kind][0]) // 1_000 for kind in (PAUSE, RESUME))
     during = (tape.time_us > begin + 400_000) & (tape.time_us < end)
     assert not (tape.change[during] > 0).any()
     after = np.flatnonzero(tape.time_us > end)
-    assert (tape.change[after[:2]] < 0).all()
+    first_set = after[np.flatnonzero(tape.change[after] > 0)[0]]
+    assert first_set > after[0]
+    depth = found.opening.copy()
+    until = slice(first_set)
+    np.add.at(depth, (tape.market[until], tape.side[until], tape.level[until]), tape.change[until])
+    assert not depth.any()
     assert tape.time_us[-1] > end + 5_000_000  # and trading goes on
 
 

@@ -1,12 +1,17 @@
 """Makers: ladders where settings put them, inventory that leans, answers to news, silence at releases."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.simulation.matching.records import ASK, NEVER_NS
 from kalshi_platform.simulation.simexchange.world import MakerConfig, WorldConfig
 from kalshi_platform.simulation.simexchange.world.generate import open_world
 from kalshi_platform.simulation.simexchange.world.kernel import trade
-from kalshi_platform.simulation.simexchange.world.records import JUMP, NEWS, QUIET
+from kalshi_platform.simulation.simexchange.world.orders import rest
+from kalshi_platform.simulation.simexchange.world.records import JUMP, LIMIT_ACCOUNT, NEWS, QUIET
 
 MAKER = MakerConfig(
     levels=3, offset_cents=2.0, spacing_cents=3.0, contracts=100, step_contracts=50, log_sd=0.0,
@@ -83,3 +88,41 @@ def test_quotes_set_one_at_a_time_come_a_batch_apart():
     adds = world.tape.change[:n] > 0
     gaps_ms = np.diff(world.tape.time_us[:n][adds]) / 1_000
     assert np.median(gaps_ms) == pytest.approx(100, abs=8)
+
+
+@kernel
+def offer(world: Any, rng: np.random.Generator, account: int, own_e4: int, qty_e2: int) -> None:
+    """Rest an order that buys NO in market 0."""
+    rest(world, rng, account, 0, ASK, own_e4, qty_e2, NEVER_NS)
+
+
+def test_a_maker_buys_what_is_offered_below_its_belief_before_it_quotes():
+    # 5 contracts of YES are offered 8 cents below the belief; the fee is 1.75 cents or less
+    world, rng, _ = open_world(ALONE, 0, rows=10_000)
+    world.schedule.fair[:] = fair = world.schedule.fair[0, 0]
+    price = int(100 * fair) - 8
+    no_best = 100 - price
+    withdrawn, account = 60_000_000_000, LIMIT_ACCOUNT + world.makers.size
+    world.core.holdings["position_e2"][:] = 0
+    world.due[0, 0] = 1  # the maker cancels its ladder, and sets it anew after its pause
+    trade(world, rng, 2, 100)
+    offer(world, rng, account, 100 * no_best, 500)
+    assert ladder(world, 1) == [(no_best, 5)]
+    trade(world, rng, withdrawn, 100)
+    assert int(world.core.holdings["position_e2"][0, 0]) == 500
+    assert int(world.core.holdings["position_e2"][account, 0]) == -500
+    # its ladder stands about its belief, less what 5 contracts shift it, and not behind that order
+    assert ladder(world, 0)[0][0] == np.floor(100 * fair - 2.0 + 0.5)
+
+
+def test_a_maker_leaves_what_the_fee_would_eat():
+    world, rng, _ = open_world(ALONE, 0, rows=10_000)
+    world.schedule.fair[:] = fair = world.schedule.fair[0, 0]
+    p = 100 * fair
+    price = int(p) - 1  # at most 2 cents below; the fee is 7 % of P (1 - P) and the least gain half a cent
+    assert p - price < 0.07 * price * (100 - price) / 100 + 0.5
+    world.due[0, 0] = 1
+    trade(world, rng, 2, 100)
+    offer(world, rng, LIMIT_ACCOUNT + world.makers.size, 100 * (100 - price), 500)
+    trade(world, rng, 60_000_000_000, 100)
+    assert int(world.core.holdings["position_e2"][0, 0]) == 0

@@ -1,5 +1,7 @@
 """The day of an event: consistent probabilities that are martingales, and what each category schedules."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,3 +109,29 @@ def test_news_of_politics_are_as_many_as_told_and_make_takers_busy():
     at = schedule.at_ns[schedule.kind == JUMP][0]
     busy = schedule.value[(schedule.kind == ACTIVITY) & (schedule.at_ns == at)]
     assert busy.tolist() == [3_000]
+
+
+def test_takers_stay_busy_for_five_minutes_after_the_last_of_two_near_jumps():
+    near = 0
+    for seed in range(20):
+        schedule = planned(seed, category=POLITICS, jumps_per_hour=30.0).schedule
+        jumps = schedule.at_ns[schedule.kind == JUMP]
+        calm = schedule.at_ns[(schedule.kind == ACTIVITY) & (schedule.value == 1_000)]
+        for at in calm.tolist():
+            assert not ((jumps > at - 300 * NS) & (jumps < at)).any()
+        near += int((np.diff(jumps) < 300 * NS).sum())
+    assert near > 50
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12), family=st.sampled_from(["nested", "brackets"]))
+def test_probabilities_at_the_opening_are_those_of_the_strikes_that_files_show(seed, n, family):
+    # strikes are 60 + 10 x, x normal: the normal distribution of the standard library gives every price
+    contracts = draw_contracts(np.random.default_rng(seed), family, n)
+    lower, upper = np.array([c.bounds for c in contracts]).T.copy()
+    opening = plan_event(WorldConfig(), np.random.default_rng(seed), 0, 3_600.0, lower, upper).schedule.fair[
+        0
+    ]
+    index = NormalDist(60.0, 10.0)
+    below = [0.0 if c.lower is None else index.cdf(c.lower) for c in contracts]
+    up_to = [1.0 if c.upper is None else index.cdf(c.upper) for c in contracts]
+    np.testing.assert_allclose(opening, np.subtract(up_to, below), atol=1e-12)

@@ -12,7 +12,12 @@ from kalshi_platform.simulation.simexchange.world.generate import (
     plan_specs,
     trade_event,
 )
-from kalshi_platform.simulation.simexchange.world.takers import is_taker, next_candidate
+from kalshi_platform.simulation.simexchange.world.takers import (
+    _begin_whale,
+    is_taker,
+    next_candidate,
+    set_activity,
+)
 
 QUIET = WorldConfig(
     min_duration_s=3_600, max_duration_s=3_600, single_share=1.0, nested_share=0.0, pause_share=0.0,
@@ -43,16 +48,54 @@ def counts(branching):
     return out
 
 
-def test_takers_cluster_as_a_hawkes_process():
-    # rate / (1 - branching) a window; far longer than 5 s, its variance is the mean / (1 - branching)^2
-    for branching in (0.0, 0.5):
-        seen = counts(branching)
-        mean = 6.0 / (1.0 - branching)
-        ratio = 1.0 / (1.0 - branching) ** 2
-        assert seen.mean() == pytest.approx(mean, abs=4 * np.sqrt(mean * ratio / seen.size))
-        # within a window of 60 s a part of a cluster is cut off: less than the limit, far more than 1
-        low, high = (0.9, 1.1) if branching == 0 else (0.75 * ratio, 1.05 * ratio)
-        assert low < seen.var() / seen.mean() < high
+@pytest.mark.parametrize(("branching", "ratio"), [(0.0, 1.0), (0.5, 3.5012), (0.8, 15.9072)])
+def test_takers_cluster_as_a_hawkes_process(branching, ratio):
+    # Variance of the number in T seconds over its mean, in closed form: with k = 1 / (1 - branching) and
+    # g = (1 - branching) / decay_s it is k^2 + (1 - k^2) (1 - exp(-g T)) / (g T). At T = 60 s, decay 5 s and
+    # branching 0.5: k = 2, g T = 6, so 4 - 3 (1 - 0.00248) / 6 = 3.5012. At 0.8: k = 5, g T = 2.4,
+    # 25 - 24 (1 - 0.09072) / 2.4 = 15.9072.
+    seen = counts(branching)
+    mean = 6.0 / (1.0 - branching)
+    assert seen.mean() == pytest.approx(mean, abs=4 * np.sqrt(mean / (1.0 - branching) ** 2 / seen.size))
+    assert seen.var() / seen.mean() == pytest.approx(ratio, rel=0.1)
+
+
+@kernel
+def first_taker_ns(
+    world: Any, rng: np.random.Generator, before: float, after: float, out: np.ndarray
+) -> None:
+    """Time of the first taker when the activity changes from ``before`` to ``after`` at once, many times."""
+    column = world.makers.size
+    for i in range(out.size):
+        set_activity(world, rng, before)
+        set_activity(world, rng, after)
+        out[i] = world.due[0, column]
+
+
+def test_takers_come_at_the_new_activity_as_soon_as_it_changes():
+    # 36 an hour at activity 4 is one in 25 s, also where nobody was due for 1,000 s before
+    world, rng, _ = open_world(QUIET.replace(takers_per_hour=36.0), 0, rows=10_000)
+    out = np.zeros(4_000, "i8")
+    first_taker_ns(world, rng, 0.1, 4.0, out)
+    assert out.mean() / 1e9 == pytest.approx(25.0, abs=4 * 25.0 / np.sqrt(out.size))
+
+
+@kernel
+def whale_sides(world: Any, rng: np.random.Generator, out: np.ndarray) -> None:
+    """Side that each of many whales chooses."""
+    for i in range(out.size):
+        _begin_whale(world, rng, 0)
+        out[i] = world.markets[0].whale_side
+
+
+def test_an_informed_whale_buys_what_is_worth_more_than_the_mid():
+    world, rng, _ = open_world(QUIET.replace(informed_share=1.0), 0, rows=10_000)
+    bid, no_bid = (int(world.core.best[0, side]) for side in (0, 1))
+    mid, out = (bid + 10_000 - no_bid) / 20_000, np.zeros(50, "i8")
+    for shift, side in ((0.002, 0), (-0.002, 1)):  # far inside the spread
+        world.tape.now_fair[0] = mid + shift
+        whale_sides(world, rng, out)
+        assert (out == side).all()
 
 
 def adverse(share):
@@ -79,8 +122,8 @@ def adverse(share):
             depth[side, level] += change
             if depth[side, level] > 0 and level > best[side]:
                 best[side] = level
-            while best[side] > 0 and depth[side, best[side]] == 0:
-                best[side] -= 1
+            elif level == best[side] and depth[side, level] == 0:
+                best[side] = int(np.flatnonzero(depth[side]).max(initial=0))
         found.append((sum(seen), len(seen)))
     total, n = np.array(found, float).T
     mean = total.sum() / n.sum()

@@ -1,0 +1,42 @@
+"""One order: what counts as filled, and what may still fill."""
+
+import pytest
+from made.execution import intent
+from made.plain_account import HandClock
+
+from kalshi_platform.trading.execution.orders.order import Order
+from kalshi_platform.trading.execution.orders.states import OrderEvent, OrderState
+
+
+@pytest.fixture
+def order():
+    return Order(1, "kp-a-1", intent(HandClock()), 0, 0)  # of 10 contracts
+
+
+def test_the_larger_of_counted_and_booked_fills_counts(order):
+    order.told_filled_e2, order.fills_e2 = 600, 200
+    assert (order.filled_e2, order.fills_missing_e2, order.left_e2, order.exposed_e2) == (600, 400, 400, 800)
+    order.fills_e2 = 700
+    assert (order.filled_e2, order.fills_missing_e2, order.left_e2) == (700, 0, 300)
+
+
+def test_an_ended_order_is_exposed_by_its_missing_fills_alone(order):
+    order.told_filled_e2 = 600
+    order.step(OrderEvent.ENDED)
+    assert (order.left_e2, order.exposed_e2) == (0, 600)
+    order.written_off_e2 = 600
+    assert order.exposed_e2 == 0
+
+
+def test_an_order_that_may_be_there_is_exposed_whole(order):
+    assert order.may_be_there
+    assert order.exposed_e2 == 1_000
+    order.step(OrderEvent.LOST)
+    assert order.state is OrderState.UNKNOWN
+    assert order.may_be_there
+    assert order.is_undecided
+
+
+def test_a_step_tells_whether_it_contradicts(order):
+    assert not order.step(OrderEvent.REFUSED)
+    assert order.step(OrderEvent.RESTS)

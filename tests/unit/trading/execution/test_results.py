@@ -1,0 +1,107 @@
+"""Results: what a position is worth, and what an order that may be there takes off."""
+
+import pytest
+from made.execution import ASK, BID, A, B
+from made.plain_account import S
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.trading.execution.risk.modes import RiskMode
+
+
+def bought(bench, side=BID, price_e4=5_000):
+    bench.account.next_create.append("filled")
+    bench.submit(side, price_e4, 1_000, seen={"bid_e4": price_e4, "ask_e4": price_e4 + 100})
+    bench.deliver()
+
+
+def test_a_position_is_worth_what_could_be_had_for_it(bench):
+    bought(bench)  # 10 YES at 0.50, fee 0.0002
+    for bid, ask, worth in ((4_500, 5_500, -500_200), (None, 5_500, -5_000_200), (6_000, None, 999_800)):
+        bench.executor.mark(A, bid, ask, bench.clock.wall_ns())
+        assert bench.executor.snapshot().pnl_e6 == worth
+    bench.crash()
+    bench.open()
+    assert bench.executor.snapshot().pnl_e6 == -200  # the last fill's price, until one is seen
+
+
+def test_a_no_position_is_worth_one_less_the_ask(bench):
+    bought(bench, ASK)
+    bench.executor.mark(A, 4_000, 4_400, bench.clock.wall_ns())
+    assert bench.executor.snapshot().pnl_e6 == 10 * 60_000 - 200
+    bench.executor.mark(A, 4_000, None, bench.clock.wall_ns())
+    assert bench.executor.snapshot().pnl_e6 == -10 * 500_000 - 200
+
+
+def test_a_gain_of_an_unknown_order_is_not_counted_and_its_loss_is(benches):
+    bench = benches({"day_loss_usd": 3})
+    bench.executor.mark(A, 3_000, 3_100, bench.clock.wall_ns())
+    bench.account.next_create.append("lost")
+    bench.submit(BID, 3_500, 1_000)  # 0.05 above what could be had: 0.50 and a fee
+    results = bench.executor._results
+    bench.executor._results.settled(bench.clock.wall_ns())
+    assert results.losses.day_loss_e6 == 500_000 + 160_350
+    bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
+    bench.clock.now_ns += S
+    results.settled(bench.clock.wall_ns())
+    assert results.losses.result_e6 == -160_350
+
+
+def test_losses_accepted_while_the_disk_syncs_count_no_more(benches):
+    bench = benches({"losing_streak": 5})
+    for ticker in (A, B):
+        bench.account.next_create.append("filled")
+        bench.submit(BID, 5_000, 1_000, ticker, seen={"bid_e4": 5_000, "ask_e4": 5_100})
+        bench.deliver()
+        bench.clock.now_ns += S
+        bench.account.settle(ticker, 0)
+    bench.executor.reconnected()
+    bench.calm(3)
+    results, disk = bench.executor._results, bench.executor._keeper.journal._disk
+    assert results.losses.streak == 2
+    with disk._held:  # rows wait for the end of the sync
+        results.accept(bench.clock.wall_ns())
+    assert results.losses.streak == 0
+
+
+@pytest.mark.parametrize("bid", [9_000, 1_000])
+def test_a_restart_neither_loses_a_gain_of_before_nor_makes_a_loss_good(benches, bid):
+    """10 YES at 0.50 gain 4.00, or lose 4.00, and a minute later the account opens again, without a book."""
+    bench = benches({"day_loss_usd": 5, "drawdown_usd": 5})
+    bought(bench)
+    bench.calm(2)
+    bench.executor.mark(A, bid, bid + 100, bench.clock.wall_ns())
+    bench.calm(65)
+
+    def stand():
+        snapshot = bench.executor.snapshot()
+        return snapshot.pnl_e6, snapshot.day_loss_e6, snapshot.drawdown_e6, snapshot.mode
+
+    before = stand()
+    lost_e6 = 4_000_200 if bid < 5_000 else 0  # the fee too
+    assert before == (1_000 * (bid - 5_000) - 200, lost_e6, lost_e6, RiskMode.ACTIVE)
+    bench.crash()
+    bench.clock.now_ns += 60 * S
+    bench.open()
+    bench.calm(2)
+    assert stand() == before
+
+
+def test_a_position_that_was_closed_leaves_no_mark(bench):
+    bought(bench)
+    bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
+    bench.calm(2)
+    assert bench.executor._keeper.journal.meta("marks") == f'{{"{A}":9000}}'
+    bench.account.next_create.append("filled")
+    bench.submit(ASK, 9_000, 1_000, seen={"bid_e4": 9_000, "ask_e4": 9_100})
+    bench.deliver()
+    bench.calm(2)
+    assert bench.executor._keeper.journal.meta("marks") == "{}"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", f'{{"{A}":1.5}}', f'{{"{A}":-1}}', f'{{"{A}":true}}'])
+def test_marks_that_cannot_be_are_damage(bench, text):
+    bench.executor._keeper.journal.set_meta("marks", text)
+    bench.close()
+    with pytest.raises(DataError, match="its marks are"):
+        bench.open()
+    bench._executor = None
