@@ -17,13 +17,16 @@ LEVELS: Final = 5
 CENTS: Final = 100
 #: hftbacktest's best tick of an empty side.
 NO_BID, NO_ASK = -(10**9), 10**9
+#: Time in which a print may be the cause of a cut before it.
+LATE_NS: Final = 2 * 10**9
 
 #: Rule of hftbacktest that a name puts in the place of ours, in the order in which they are tried.
 CAUSES: Final = {
     "crossed": "ours fills nothing while the book is crossed; hftbacktest does, and hides the crossed levels",
     "all_levels": "ours knows five levels a side; hftbacktest knows the queue and the size of all",
     "inside_burst": "ours looks at the opposite best when a burst has ended; hftbacktest at every message",
-    "cancels_ahead": "ours advances by prints alone; hftbacktest also cuts the queue to the size displayed",
+    "cancels_ahead": "ours cuts the queue to the size displayed when a burst has ended, and prints of the "
+    "next 2 s count against the cut first; hftbacktest at every message",
     "print_through": "ours fills a print's size at most; hftbacktest all, if the print is through the price",
     "reached_whole": "ours fills the size that reached the price; hftbacktest fills all",
 }
@@ -161,6 +164,7 @@ class _Bid:
         self.view, self.order, self.theirs = view, order, theirs
         self.cents = order.cents if order.bid else CENTS - order.cents
         self.left, self.queue = order.qty_e2, 0
+        self.cut, self.cut_until_ns = 0, 0
         self.taken: dict[int, int] = {}
         self.printed = 0
         self.out: list[Fill] = []
@@ -194,11 +198,13 @@ class _Bid:
         asks = self.asks(i)
         if asks and asks[0][0] <= self.cents:
             return False
-        shown = int(self.view.bids[i, self.cents])
-        better = np.flatnonzero(self.view.bids[i, self.cents + 1 :]).size
-        known = "all_levels" in self.theirs or better < LEVELS
-        self.queue = shown if known else NO_ASK
+        self.queue = int(self.view.bids[i, self.cents]) if self.knows_level(i) else NO_ASK
         return True
+
+    def knows_level(self, i: int) -> bool:
+        """True where the size at the own price is among the levels that are known after message ``i``."""
+        better = np.flatnonzero(self.view.bids[i, self.cents + 1 :]).size
+        return "all_levels" in self.theirs or better < LEVELS
 
     def meet_print(self, i: int) -> None:
         """Fill by a print through the price, or by what a print at it leaves of the queue."""
@@ -211,18 +217,31 @@ class _Bid:
         elif self.queue == NO_ASK:
             return
         else:
+            size -= self.late(i, size)
             beyond = max(size - self.queue, 0)
             self.queue = max(self.queue - size, 0)
             qty = min(beyond, self.left)
         self.fill(self.view.at_ns[i], self.cents, qty)
         self.printed += qty
 
+    def late(self, i: int, size: int) -> int:
+        """Return the part of a print at the price that was seen before, as a cut of the queue."""
+        part = min(size, self.cut) if self.view.at_ns[i] <= self.cut_until_ns else 0
+        self.cut -= part
+        return part
+
     def shrink_queue(self, i: int) -> None:
         """Cut the queue ahead to what is still displayed."""
-        if "cancels_ahead" in self.theirs and self.queue != NO_ASK:
-            for cents, size in self.view.own_changes[i]:
+        if "cancels_ahead" in self.theirs:
+            for cents, size in self.view.own_changes[i] if self.queue != NO_ASK else ():
                 if cents == self.cents:
                     self.queue = min(self.queue, size)
+        elif self.view.burst_end[i] and self.knows_level(i):
+            shown = int(self.view.bids[i, self.cents])
+            if shown < self.queue:
+                left = self.cut if self.view.at_ns[i] <= self.cut_until_ns else 0
+                self.cut, self.cut_until_ns = left + self.queue - shown, self.view.at_ns[i] + LATE_NS
+                self.queue = shown
 
     def consume(self, asks: list[tuple[int, int]], qty: int) -> None:
         """Remember ``qty`` as taken from the asks that reach the price."""

@@ -9,6 +9,7 @@ Checked: frames over the stream are decided as a session in this process, with t
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,20 +28,12 @@ from kalshi_platform.serving.live.stream import StreamSession
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.stream import OPENING, open_stream, stream_lines
 from kalshi_platform.simulation.replay.trading import TradingConfig
-from kalshi_platform.simulation.simexchange.config import SimConfig
-from kalshi_platform.simulation.simexchange.simulate import simulate
 
 RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 100, 5, 1, 3, 200
 PEER = "stream of a constant for every frame, same switches"
 
 #: The models of a benchmark are made up, and a capture tells no facts of its markets.
 _ASKING = LoadConfig(allow_simulated=True, accept_missing_inputs=True)
-
-
-def capture(folder: Path) -> Path:
-    """Write a capture of one simulated event of five markets; returns its path."""
-    config = SimConfig(n_events=1, single_share=0.0, gap_share=0.0, messages_per_market=400)
-    return simulate(config, folder / "recording", file_format="capture").events
 
 
 def session_of(model: str, policy: TieredPolicy) -> StreamSession:
@@ -57,14 +50,16 @@ def states(lines: list[str]) -> Batch:
     """Groups that fall due while ``lines`` are fed."""
     alone = FrozenPolicy(build_network(app.spec_of(LEVELS["moderate"]), 0).eval())
     session = session_of("none-000000000000", app.in_process({3: alone}, {3: None}))
-    batches = [due.batch for line in lines if (due := session.feed(line, 0).due) is not None]
+    batches = [due.batch for line in lines if (due := session.feed(line, time.time_ns()).due) is not None]
     return Batch(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
 def expected_actions(model: app.Model, lines: list[str]) -> list[dict[str, str]]:
     """Actions that a session in this process takes on ``lines``."""
     session = session_of(model.id, model.policy)
-    answers = [json.loads(text) for line in lines for text in session.step(line, 0, model.policy.decide)]
+    answers = [
+        json.loads(text) for line in lines for text in session.step(line, time.time_ns(), model.policy.decide)
+    ]
     return [answer["actions"] for answer in answers if answer["type"] == "decision"]
 
 
@@ -85,7 +80,7 @@ async def served_actions(url: str, lines: list[str], n: int) -> list[dict[str, s
 def main() -> Iterator[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        recording = capture(place)
+        recording = app.capture(place)
         sent = round(RATE * (WARM_UP_S + DURATION_S))
         model = app.made_model(place / "registry", states(stream_lines(recording, sent)))
         lines = stream_lines(recording, CHECKED)

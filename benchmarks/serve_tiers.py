@@ -8,8 +8,9 @@ serve_cached   the same group asked again within the cache's bound, against aski
 serve_batch    markets a second of calls with 100 markets (20 groups) by all three tiers, against calls with
                5, where of every group one market has moved since it was last asked about; in both a part of
                the groups leaves at each tier, as the line says
-serve_batch_new  the same where all of every group is new
+serve_batch_new  the same where all of every group is new; serve_batch_new_onnx: every tier in ONNX
 
+Tiers run in the form that a replica chooses here: compiled, level complex in ONNX (``form``).
 Weights are random and every observation is new. Times are of the thread's own (domain/timing.py). Checked:
 the policy's actions are the best legal ones by the peer's logits, alone and in a batch.
 """
@@ -29,7 +30,9 @@ from kalshi_platform.models.networks.networks import PolicyNetwork, build_networ
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.export import probes
+from kalshi_platform.models.registry.tiers import FormName
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Tier
+from kalshi_platform.serving.inference.engine_compiled import CompiledEngine, compiles
 from kalshi_platform.serving.inference.engine_onnx import OnnxEngine, open_session
 from kalshi_platform.serving.inference.export import onnx_files
 from kalshi_platform.serving.inference.graphs import (
@@ -72,7 +75,12 @@ def network_of(level: Level, seed: int) -> PolicyNetwork:
     return build_network(spec_of(level), seed).eval().requires_grad_(False)
 
 
-def tier_of(number: int, network: PolicyNetwork, exit_threshold: float | None = None) -> ReadyTier:
+def tier_of(
+    number: int, network: PolicyNetwork, exit_threshold: float | None = None, form: FormName = "compiled"
+) -> ReadyTier:
+    """The tier in ``form``; in ONNX where the kernels do not know the network."""
+    if form == "compiled" and compiles(network.spec):
+        return ReadyTier(number, CompiledEngine(network), 1.0, exit_threshold)
     files = list(onnx_files(FrozenPolicy(network), "tier").values())
     engine = OnnxEngine(network.spec, files[0], files[1] if len(files) > 1 else None)
     return ReadyTier(number, engine, 1.0, exit_threshold)
@@ -97,6 +105,7 @@ def best_legal(spec: PolicySpec, flat: np.ndarray, logits: np.ndarray) -> np.nda
 def one_tier(name: str, number: int, network: PolicyNetwork) -> Iterator[dict[str, object]]:
     spec = network.spec
     tier = tier_of(number, network, None if number == 3 else 0.0)
+    form = tier.engine.form
     policy, peer = TieredPolicy(spec, (tier,), FULL_CACHES), bare(network)
     flat, windows = probes(spec, RUNS + 2 * WARM_UP + GROUPS)
     seen = windows if spec.reads_history else None
@@ -113,7 +122,7 @@ def one_tier(name: str, number: int, network: PolicyNetwork) -> Iterator[dict[st
     at = iter(range(len(batches)))
     ours = time_calls(lambda _: policy.decide(batches[next(at)], 0), RUNS, warm_up=WARM_UP)
     theirs = time_calls(lambda k: peer(flat[k : k + 1], windows[k : k + 1]), RUNS, warm_up=WARM_UP)
-    yield line(name, ours, "bare onnxruntime, one graph", theirs) | {"level": spec.level.name}
+    yield line(name, ours, "bare onnxruntime, one graph", theirs) | {"level": spec.level.name, "form": form}
     if name == "serve_tier3":
         now_ns = 10 * NS_PER_SECOND
         policy.decide(batches[0], now_ns)
@@ -145,17 +154,23 @@ def line(name: str, ours: CallTimes, peer: str, theirs: CallTimes) -> dict[str, 
 def cascade(networks: dict[int, PolicyNetwork]) -> Iterator[dict[str, object]]:
     """Yield lines for all three tiers: a call with GROUPS groups against calls with one."""
     spec = networks[3].spec
-    calibration = Batch(*probes(spec, 400), free(400, SLOTS))
-    tiers, left = [], calibration
-    for number in (1, 2):
-        sure = TieredPolicy(spec, (tier_of(number, networks[number]), tier_of(3, networks[3])))
-        confidence = sure.ask(number, left, 0).confidence
-        threshold = float(np.quantile(confidence, 1.0 - EXITS[number]))
-        tiers.append(tier_of(number, networks[number], threshold))
-        left = left.take(np.flatnonzero(confidence < threshold))
-    policy = TieredPolicy(spec, (*tiers, tier_of(3, networks[3])), FULL_CACHES)
+    policy = exiting(networks, "compiled")
     for name, batch in (("serve_batch", moving(spec)), ("serve_batch_new", new_groups(spec))):
         yield batch_line(name, policy, batch)
+    yield batch_line("serve_batch_new_onnx", exiting(networks, "onnx"), new_groups(spec))
+
+
+def exiting(networks: dict[int, PolicyNetwork], form: FormName) -> TieredPolicy:
+    """All three tiers in ``form``; EXITS of the groups that reach tiers 1 and 2 leave there."""
+    spec = networks[3].spec
+    tiers, left = [], Batch(*probes(spec, 400), free(400, SLOTS))
+    for number in (1, 2):
+        sure = TieredPolicy(spec, (tier_of(number, networks[number], None, form), tier_of(3, networks[3])))
+        confidence = sure.ask(number, left, 0).confidence
+        threshold = float(np.quantile(confidence, 1.0 - EXITS[number]))
+        tiers.append(tier_of(number, networks[number], threshold, form))
+        left = left.take(np.flatnonzero(confidence < threshold))
+    return TieredPolicy(spec, (*tiers, tier_of(3, networks[3], None, form)), FULL_CACHES)
 
 
 def new_groups(spec: PolicySpec) -> Batch:

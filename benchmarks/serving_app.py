@@ -9,11 +9,13 @@ Bodies     numbers packed (kalshi_platform/serving/api/packed.py), 10 kB; the em
 Rounds     ours and the empty one in turn (A B A B), so that other work of the machine meets both.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +39,7 @@ from kalshi_platform.models.registry.record import WEIGHTS_NAME
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.serving.api.packed import packed_body
+from kalshi_platform.serving.guard.guard import GuardConfig, ModelGuard
 from kalshi_platform.serving.inference.batch import Batch, Tier
 from kalshi_platform.serving.inference.engine_torch import TorchEngine
 from kalshi_platform.serving.inference.export import export_forms
@@ -45,6 +48,8 @@ from kalshi_platform.serving.loadtest.result import LoadConfig, LoadResult
 from kalshi_platform.serving.loadtest.run import run_load
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.layout import Blocks, join
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.simulate import simulate
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
@@ -52,7 +57,7 @@ EXITS = {1: 0.6, 2: 0.6}
 ALLOWED = ("HOLD", "BUY_YES", "BUY_NO")
 ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_FEATURE_SETS)).model_dump(mode="json")
 #: The empty application's answer, about as long as ours.
-CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 680}).encode()
+CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 1_000}).encode()
 
 
 class Asked(NamedTuple):
@@ -167,9 +172,35 @@ def chosen_exits(policies: dict[int, FrozenPolicy], batch: Batch) -> dict[int, f
     return found | {int(Tier.TIER_3): None}
 
 
+def capture(folder: Path) -> Path:
+    """Write a capture of one simulated event of five markets; returns its path."""
+    config = SimConfig(n_events=1, single_share=0.0, gap_share=0.0, messages_per_market=400)
+    return simulate(config, folder / "recording", file_format="capture").events
+
+
+def warm_up() -> None:
+    """Do what a replica does before it is ready, so that every kernel lies in the cache on disk."""
+    from kalshi_platform.serving.server.args import PolicyAppArgs
+    from kalshi_platform.serving.server.gate import AccessArgs
+    from kalshi_platform.serving.server.warming import rehearse
+
+    with tempfile.TemporaryDirectory() as folder:
+        capture(Path(folder))
+        model = made_model(Path(folder) / "registry", asked().batch)
+        guard = ModelGuard(Registry(model.registry), GuardConfig(alias=CHAMPION))
+        try:
+            args = PolicyAppArgs(registry=str(model.registry), access=AccessArgs(require_token=False))
+            asyncio.run(rehearse(args, guard.start()))
+        finally:
+            guard.close()
+
+
 @contextmanager
-def both_running(model: Model) -> Iterator[str]:
-    """Serve our application at / and the empty one at EMPTY; yields the address of both."""
+def both_running(model: Model, limits: dict[str, Any] | None = None) -> Iterator[str]:
+    """Serve our application at / and the empty one at EMPTY; yields the address of both.
+
+    ``limits`` of one client differ from the defaults where a benchmark's single client stands for many.
+    """
     from serve_deployments.local import free_port, switches
 
     os.environ.update(switches("127.0.0.1", ha_proxy=True))
@@ -177,7 +208,7 @@ def both_running(model: Model) -> Iterator[str]:
     from empty_app import build_empty
     from ray import serve
 
-    from kalshi_platform.serving.server.args import PolicyAppArgs
+    from kalshi_platform.serving.server.args import LimitArgs, PolicyAppArgs
     from kalshi_platform.serving.server.gate import AccessArgs
     from serve_deployments.app import build
     from serve_deployments.local import readiness
@@ -185,7 +216,7 @@ def both_running(model: Model) -> Iterator[str]:
     port = free_port("127.0.0.1")
     args = PolicyAppArgs(
         registry=str(model.registry), access=AccessArgs(require_token=False),
-        replica_cpus=0, tier_3_cpus=0,
+        replica_cpus=0, tier_3_cpus=0, limits=LimitArgs.parse(limits or {}),
     )  # fmt: skip
     ray.init(
         address="local", include_dashboard=False, log_to_driver=False, configure_logging=False,
@@ -249,6 +280,15 @@ def tier_shares(results: list[LoadResult]) -> dict[str, float]:
             counts[tier.tier] = counts.get(tier.tier, 0.0) + tier.share * result.answered
     total = sum(result.answered for result in results)
     return {name: round(n / total, 3) for name, n in sorted(counts.items())}
+
+
+def stages_ms(results: list[LoadResult]) -> dict[str, float]:
+    """Median over the rounds of the p50 of each stage, as the server tells it."""
+    names = sorted({name for result in results for name in result.stages})
+    return {
+        name: round(statistics.median(r.stages[name].p50_ms for r in results if name in r.stages), 3)
+        for name in names
+    }
 
 
 def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> Path:

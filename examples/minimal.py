@@ -16,7 +16,7 @@ import torch
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.learning.training.presets import STANDARD_ENV, STANDARD_EPISODES
 from kalshi_platform.models.networks.acting import NetworkPolicy
@@ -62,7 +62,7 @@ def main(out: Path, knobs: Knobs) -> Evaluation:
 
     # 2. A dataset: validated rows with their features, split by event, so that no event is in two splits.
     dataset = str(out / "dataset")
-    build_dataset([recordings], dataset, BuildConfig())
+    worlds = build_dataset([recordings], dataset, BuildConfig()).worlds
 
     # 3. Environments that replay the training events as the preset standard does: a decision every 30 seconds
     # of market time. The knobs above have its values too.
@@ -99,7 +99,8 @@ def main(out: Path, knobs: Knobs) -> Evaluation:
 
     # 6. Events that nobody trained on: the policy beside baselines, with intervals over events.
     held_out = open_bank(dataset, "validation", settings.groups)
-    found = evaluate(trained(FrozenPolicy(network)), held_out, settings, EvalConfig.for_rows(held_out.n_rows))
+    config, subject = EvalConfig.for_rows(held_out.n_rows), Subject(worlds=worlds)
+    found = evaluate(trained(FrozenPolicy(network)), held_out, settings, config, subject=subject)
     html, _ = write_report(found, out)
     print_view(found, html)
     return found
