@@ -6,6 +6,8 @@ the order of things is asserted (the signal, the words, an end, nobody left), an
 
 import random
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from made.ending_scenes import Place
@@ -30,12 +32,21 @@ def place(tmp_path_factory):
     return made
 
 
-@pytest.mark.timeout(600)
+def catches(pid: int, number: signal.Signals) -> bool:
+    """True where process ``pid`` has a handler for the signal; a process that has ended has none."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize("name", SAMPLE)
 def test_sigterm_at_a_drawn_moment_ends_a_command_in_words_and_leaves_nothing_half(name, place):
     scene = place.scenes()[name]()
     delay_s = random.Random(f"16:{name}").uniform(0.5, scene.usual_s)
     command = Signalled(scene.command, env=key_environment(place.folder))
+    # Before the command's first line the interpreter has no words for a signal.
+    while not catches(command.child.pid, signal.SIGTERM) and command.child.poll() is None:
+        time.sleep(0.01)
     command.until("a line that no command says", delay_s)  # or until it ends by itself
     was_over = command.child.poll() is not None
     ended = command.end()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,41 @@ ARGUMENTS = (
     "--set", "episodes.min_steps=10", "--set", "episodes.max_steps=40",
     "--sweep", "scheduler=none", "--sweep", "patience=0", "--sweep", "seeds=1",
 )  # fmt: skip
-ITERATIONS = 12
+#: An experiment whose trials wait in every iteration of which the folder in its first argument holds a file:
+#: then the iteration's line is written and its checkpoint is not. A function of ``__main__`` travels to the
+#: processes of the trials as it is here.
+HELD = """
+import sys
+from importlib import import_module
+from pathlib import Path
+from kalshi_platform.cli.experiment import main
+from kalshi_platform.learning.tuning import stage
+
+gates = Path(sys.argv.pop(1))
+
+
+def run_trial(config):
+    import time
+    from unittest.mock import patch
+    from kalshi_platform.learning.training import run
+    from kalshi_platform.learning.tuning import trial
+
+    write = run.write_checkpoint
+
+    def write_held(out, iteration, *more, **named):
+        while (gates / str(iteration)).exists():
+            time.sleep(0.05)
+        write(out, iteration, *more, **named)
+
+    with patch.object(run, "write_checkpoint", write_held):
+        trial.run_trial(config)
+
+
+stage.run_trial = run_trial
+main(import_module(sys.argv.pop(1)).EXPERIMENT)
+"""
+#: Iteration in which the trials of a sweep wait that is to lose something.
+HELD_AT = 4  # of 12
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +93,7 @@ def home(tmp_path_factory) -> Path:
 
 
 class Sweep:
-    """A sweep in a process of its own."""
+    """A sweep in a process of its own; its trials wait in the iterations ``held`` until each is let go."""
 
     def __init__(
         self,
@@ -68,10 +102,17 @@ class Sweep:
         home: Path,
         *more: str,
         experiment: str = "execution_style",
+        held: Sequence[int] = (),
         **env: str,
     ) -> None:
-        self.out = out
-        command = [sys.executable, "-m", f"tune_experiments.{experiment}", "--dataset", dataset]
+        self.out, self._gates = out, out.with_suffix(".gates")
+        how = ["-m"]
+        if held:
+            self._gates.mkdir()
+            for iteration in held:
+                (self._gates / str(iteration)).touch()
+            how = ["-c", HELD, str(self._gates)]
+        command = [sys.executable, *how, f"tune_experiments.{experiment}", "--dataset", dataset]
         self.log = out.with_suffix(".log")
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -95,8 +136,16 @@ class Sweep:
             assert time.monotonic() < end_s, self.log.read_text()[-4000:]
             time.sleep(0.02)
 
+    def wait_until_held(self, iteration: int) -> None:
+        """Wait until both trials of the first stage wait in ``iteration``."""
+        self.wait_until(lambda: list(self.iterations().values()) == [iteration] * 2)
+
+    def let_go(self, iteration: int) -> None:
+        """Let the trials that wait in ``iteration`` go on."""
+        (self._gates / str(iteration)).unlink()
+
     def iterations(self) -> dict[str, int]:
-        """Iterations each trial of the first stage has reported."""
+        """Iterations of each trial of the first stage that stand in its metrics."""
         return {path.parent.name: len(lines(path.parent)) for path in self.out.glob("trials/*/metrics.jsonl")}
 
     def stop(self) -> None:
@@ -120,34 +169,6 @@ def lines(run: Path) -> list[dict[str, Any]]:
         json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if line.endswith("}")
     ]
     return [{k: v for k, v in line.items() if k not in CLOCK} for line in found]
-
-
-def hold_the_first_until_both_report(sweep: Sweep) -> None:
-    """Pause the process of the trial that reports first until another reports: on a busy machine it may end
-    before the other has started, which then finds nothing to take over or to be interrupted beside."""
-    sweep.wait_until(lambda: len(sweep.iterations()) >= 1)
-    if len(sweep.iterations()) >= 2:
-        return
-    run = next(sweep.out.glob("trials/*/metrics.jsonl")).parent
-    sweep.wait_until(lambda: writers_of(run))
-    first = writers_of(run)[0]
-    first.suspend()
-    try:
-        sweep.wait_until(lambda: len(sweep.iterations()) >= 2)
-    finally:
-        first.resume()
-
-
-def writers_of(run: Path) -> list[psutil.Process]:
-    """Processes of this test that hold a file of ``run`` open."""
-    return [process for process in family_of(os.getpid()) if holds_open(process, run)]
-
-
-def holds_open(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return any(Path(file.path).is_relative_to(folder) for file in process.open_files())
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -178,15 +199,14 @@ def require_same(out: Path, unbroken: Path) -> SweepRecord:
 def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
     dataset, home, unbroken, tmp_path, started
 ):
-    first = Sweep(dataset, tmp_path / "sweep", home, "--local")
+    first = Sweep(dataset, tmp_path / "sweep", home, "--local", held=[HELD_AT])
     started.append(first)
-    hold_the_first_until_both_report(first)
-    first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
+    first.wait_until_held(HELD_AT)
     family = family_of(first.process.pid)
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait(timeout=600)
     reached = first.iterations()
-    assert max(reached.values()) < ITERATIONS
+    assert set(reached.values()) == {HELD_AT}
     psutil.wait_procs(family, timeout=600)  # Ray ends with its driver
     second = Sweep(dataset, tmp_path / "sweep", home, "--local", "--resume")
     started.append(second)
@@ -213,10 +233,9 @@ def test_a_killed_process_and_a_lost_machine_cost_no_trial(
 ):
     first, second = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    sweep = Sweep(dataset, tmp_path / "sweep", home, RAY_ADDRESS=cluster.address)
+    sweep = Sweep(dataset, tmp_path / "sweep", home, held=[HELD_AT], RAY_ADDRESS=cluster.address)
     started.append(sweep)
-    hold_the_first_until_both_report(sweep)
-    sweep.wait_until(lambda: len(sweep.iterations()) >= 2 and min(sweep.iterations().values()) >= 2)
+    sweep.wait_until_held(HELD_AT)
     victims = [
         p for p in processes_of(first) if "run_trial" in command_of(p) or "ImplicitFunc" in command_of(p)
     ]
@@ -224,6 +243,7 @@ def test_a_killed_process_and_a_lost_machine_cost_no_trial(
     victims[0].kill()
     sweep.wait_until(lambda: "going on from its last checkpoint" in sweep.log.read_text())
     cluster.remove_node(second, allow_graceful=False)
+    sweep.let_go(HELD_AT)
     record = sweep.end()
     assert len(record.trials) == 3
     assert sum(t.restarts for t in record.trials) >= 2
@@ -261,10 +281,9 @@ def test_a_sweep_in_a_bucket_survives_the_loss_of_the_machine_that_drove_it(
     far = f"{bucket}/dataset"
     recordings = Path(dataset).parent / "recordings"
     assert build_dataset([recordings], far, BuildConfig(workers=0)).digest == Dataset.open(dataset).digest
-    first = Sweep(far, tmp_path / "sweep", home, "--local", "--storage", f"{bucket}/runs")
+    first = Sweep(far, tmp_path / "sweep", home, "--local", "--storage", f"{bucket}/runs", held=[HELD_AT])
     started.append(first)
-    hold_the_first_until_both_report(first)
-    first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
+    first.wait_until_held(HELD_AT)
     first.stop()
     reached, far_runs = first.iterations(), open_storage(f"{bucket}/runs")
     left = {name: bytes(far_runs.read_bytes(f"trials/{name}/metrics/000000.jsonl")) for name in reached}
@@ -292,14 +311,18 @@ def test_a_sweep_in_a_bucket_survives_the_loss_of_the_machine_that_drove_it(
 
 def test_a_population_takes_over_weights_and_changes_settings(dataset, home, tmp_path, started):
     iterations = 24  # the better saves from its second decision on, so the other finds something at its third
+    # First iterations after a decision: nobody comes to the next one before the other has made this one.
+    decided = [7, 13, 19]
     sweep = Sweep(
         dataset, tmp_path / "sweep", home, "--local",
         "--sweep", "scheduler=pbt", "--sweep", "samples=2", "--sweep", "grace_iterations=6",
         "--set", f"train.total_env_steps={512 * iterations}",
-        experiment="hyperparameters",
+        experiment="hyperparameters", held=decided,
     )  # fmt: skip
     started.append(sweep)
-    hold_the_first_until_both_report(sweep)
+    for iteration in decided:
+        sweep.wait_until_held(iteration)
+        sweep.let_go(iteration)
     record = sweep.end()
     assert "Warning" not in sweep.log.read_text()
     trials = [t for t in record.trials if t.stage == "sweep"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import ray
 import torch
@@ -266,7 +267,9 @@ def test_a_killed_worker_stops_the_run(overlap: bool, ray_runtime):
     )
     algorithm.train()
     (victim, *_) = algorithm.env_runner_group._worker_manager.actors().values()
+    process = psutil.Process(ray.get(victim.apply.remote(lambda worker: os.getpid())))
     ray.kill(victim)
+    process.wait(600)  # the kill goes through Ray's control store, a task straight to the worker
     with pytest.raises(TrainingError, match="1 of 2 sampling workers died without a word"):
         algorithm.train()
     algorithm.stop()

@@ -7,6 +7,7 @@ Loose      where two legal actions are nearly as probable either is right: two f
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,7 +41,8 @@ class Asked(NamedTuple):
     answer: dict[str, Any]
     attempts: int
     body: int  # number of the body that was sent
-    at_s: float  # when it was answered, monotonic
+    sent_s: tuple[float, ...]  # when each attempt was sent, monotonic
+    at_s: float  # when it was answered
 
 
 def served_here(registry: Registry, model: str) -> ServedModel:
@@ -95,10 +97,10 @@ class Expected:
 
 
 class Load:
-    """Requests at a fixed rate, whatever becomes of those before; each may be sent a second time.
+    """Requests at a fixed rate, left out while ``most`` are in flight; each may be sent a second time.
 
-    The second time on a connection of its own, as ``DecideClient`` does: HAProxy, reloaded after the loss of
-    a replica, ends idle ones.
+    A service on a busy machine is so asked as much as it can answer. The second time is on a connection of
+    its own, as with ``DecideClient``: HAProxy, reloaded after the loss of a replica, ends idle ones.
     """
 
     def __init__(
@@ -108,8 +110,9 @@ class Load:
         bodies: list[dict[str, Any]],
         may_retry: bool,
         rate: float,
+        most: float = math.inf,
     ) -> None:
-        self._url, self._session, self._bodies, self._rate = url, session, bodies, rate
+        self._url, self._session, self._bodies, self._rate, self._most = url, session, bodies, rate, most
         self._attempts = 2 if may_retry else 1
         self.done: list[Asked] = []
         self._waiting: set[asyncio.Task[None]] = set()
@@ -117,9 +120,10 @@ class Load:
     async def run(self) -> None:
         begun_s = time.monotonic()
         for k in range(1_000_000):
-            task = asyncio.create_task(self.ask(k))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            if len(self._waiting) < self._most:
+                task = asyncio.create_task(self.ask(k))
+                self._waiting.add(task)
+                task.add_done_callback(self._waiting.discard)
             await asyncio.sleep(begun_s + (k + 1) / self._rate - time.monotonic())
 
     async def settle(self) -> None:
@@ -140,15 +144,16 @@ class Load:
     async def ask(self, number: int) -> None:
         """Send request ``number`` of this load and keep its answer."""
         which, request_id = number % len(self._bodies), f"load-{id(self)}-{number}"
-        status, answer, attempt = 0, {}, 0
-        while status != 200 and attempt < self._attempts:
-            attempt += 1
+        status, answer, sent_s = 0, {}, list[float]()
+        while status != 200 and len(sent_s) < self._attempts:
+            sent_s.append(time.monotonic())
+            body = {**self._bodies[which], "request_id": request_id}
             try:
-                status, text = await self._post({**self._bodies[which], "request_id": request_id}, attempt)
+                status, text = await self._post(body, len(sent_s))
                 answer = json.loads(text) if status == 200 else {"text": text}
             except (aiohttp.ClientError, ConnectionError) as error:
                 status, answer = 0, {"text": repr(error)}
-        self.done.append(Asked(status, answer, attempt, which, time.monotonic()))
+        self.done.append(Asked(status, answer, len(sent_s), which, tuple(sent_s), time.monotonic()))
 
     async def _post(self, body: dict[str, Any], attempt: int) -> tuple[int, str]:
         async with AsyncExitStack() as stack:
@@ -175,12 +180,12 @@ async def some_bodies(session: aiohttp.ClientSession) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def under_load(
-    url: str, registry: Registry, *, may_retry: bool = False, rate: float = 40.0
+    url: str, registry: Registry, *, may_retry: bool = False, rate: float = 40.0, most: float = math.inf
 ) -> AsyncIterator[Load]:
     """A steady load that began to be answered; at the end every request was answered, and none wrong."""
     async with aiohttp.ClientSession(url) as session:
         bodies = await some_bodies(session)
-        load = Load(url, session, bodies, may_retry, rate)
+        load = Load(url, session, bodies, may_retry, rate, most)
         running = asyncio.create_task(load.run())
         try:
             await load.until(lambda answer: True, 10)

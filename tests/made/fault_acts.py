@@ -5,23 +5,44 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from kalshi_platform.trading.exchange import sink
 from kalshi_platform.trading.simserver.faults.forms import FRAME_KINDS, REST_KINDS
-from made.fault_bench import Act, Bench, Done, Recording
+from made.fault_bench import PONG_TIMEOUT_S, Act, Bench, Done, Recording
+
+#: Fault of the stream -> kind of its hole; of every other one it is a gap.
+HOLE_OF = {
+    "disconnect": sink.DISCONNECTED, "half_open": sink.DISCONNECTED,
+    "overflow": sink.TERMINAL, "channel_error": sink.TERMINAL,
+}  # fmt: skip
 
 
 def strikes(kind: str, times: int, *, holes: int = 1, **fault: Any) -> Act:
-    """Act that plants one fault of the stream after another; each makes ``holes`` rows before the next."""
+    """Act that plants one fault of the stream after another; each makes ``holes`` rows before the next, of
+    its own kind and on the connection that it struck."""
+
+    def strike(bench: Bench, recorder: Recording) -> None:
+        n, figures = bench.struck(kind), recorder.until(lambda f: f["conns"])
+        (conn,), before = figures["conns"], figures["holes"]
+        own = [(HOLE_OF.get(kind, sink.GAP), conn)] * holes
+        bench.plant(kind, **fault)
+        bench.until_struck(kind, n + 1)
+        if kind == "half_open":
+            recorder.say(do="skip", s=PONG_TIMEOUT_S)
+        recorder.until(lambda f: new_holes(f, before) == own)
+        recorder.until_whole()
 
     def act(bench: Bench, recorder: Recording) -> Done:
         for _ in range(times):
-            n, before = bench.struck(kind), recorder.figures()["holes"]
-            bench.plant(kind, **fault)
-            bench.until_struck(kind, n + 1)
-            recorder.until(lambda f, least=before + holes: f["holes"] >= least)
-            recorder.until_whole()
+            strike(bench, recorder)
         return Done(times, holes * times)
 
     return act
+
+
+def new_holes(figures: dict[str, Any], before: int) -> list[tuple[str, int]]:
+    """(kind, connection) of the holes after the first ``before``."""
+    n_new = figures["holes"] - before
+    return [(row["kind"], row["conn"]) for row in figures["hole_rows"][-n_new:]] if n_new else []
 
 
 def quiet(seconds: float) -> Act:

@@ -24,11 +24,16 @@ from made.witness_log import WitnessLog, read_log
 #: The exchange of the bench; at eight times the speed its books change many times a second.
 EXCHANGE: dict[str, Any] = {
     "n_events": 6, "speed": 8.0, "determine_s": 1.0, "settle_s": 2, "lead_s": 1.0, "seed": 5,
+    "buffer_bytes": 1 << 30,  # a recorder that does not run for a while loses no subscription
 }  # fmt: skip
+#: A pong and an answer are never missed because a process does not run; an act lets the wait for a pong end
+#: by naming its length, which no other wait has.
+PONG_TIMEOUT_S = 599.0
 #: The recorder's patience, so that what takes seconds takes tenths.
 QUICK_STREAM = {
     "first_pause_s": 0.1, "longest_pause_s": 0.5, "snapshot_timeout_s": 1.0, "resync_pause_s": 0.1,
-    "ping_every_s": 1.0, "pong_timeout_s": 1.0, "stable_s": 0.5, "gaps_before_reconnect": 1_000_000,
+    "ping_every_s": 1.0, "pong_timeout_s": PONG_TIMEOUT_S, "command_timeout_s": 600.0, "stable_s": 0.5,
+    "gaps_before_reconnect": 1_000_000,
 }  # fmt: skip
 QUICK_RECORD: dict[str, Any] = {
     "journal": {"commit_s": 0.2, "segment_s": 2.0},

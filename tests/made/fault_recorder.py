@@ -9,7 +9,8 @@ Tells  on stdout JSON lines: ``{"ack": frames}`` whenever more frames of this ru
        again, and ``{"ended": why}`` at the end.
 Hears  on stdin JSON lines: ``{"do": "stop"}``, ``"figures"``, ``{"do": "clock", "step_s": ...}`` (the wall
        clock is set), ``{"do": "speed", "x": ...}`` (both clocks run x times as fast),
-       ``{"do": "fsync", "s": ...}``, ``{"do": "names", "known": bool}`` (the resolver).
+       ``{"do": "fsync", "s": ...}``, ``{"do": "names", "known": bool}`` (the resolver), ``{"do": "skip",
+       "s": ...}`` (the present or next wait of exactly so long is over at once, whatever the machine's pace).
 Names  ``exchange.test`` is this machine, while the resolver knows it.
 """
 
@@ -49,6 +50,7 @@ class SpoiltClock:
     def __init__(self) -> None:
         self.step_ns = 0
         self.speed = 1.0
+        self.skip_s: float | None = None  # the next wait of this length is over at once
         self._real_ns = time.monotonic_ns()
         self._mono_ns = self._real_ns
 
@@ -71,6 +73,9 @@ class SpoiltClock:
         while True:
             left_s = (due_ns - self.mono_ns()) / 1e9 / self.speed
             await asyncio.sleep(min(max(left_s, 0.0), 0.05) if seconds > 0 else 0)
+            if seconds == self.skip_s:
+                self.skip_s = None
+                return
             if self.mono_ns() >= due_ns:
                 return
 
@@ -138,13 +143,18 @@ async def record(out: Path, addresses: dict[str, str], settings: dict[str, Any])
                 recorder.stop("asked")
             elif what == "figures":
                 told = sorted(recorder.alarms.standing)
-                tell(figures={**figures(recorder), "standing": told, "names_asked": resolver.asked})
+                tell(figures={
+                    **figures(recorder), "standing": told, "names_asked": resolver.asked,
+                    "conns": [conn % 1_000 for conn in recorder.sink.connected],  # as in its hole_rows
+                })  # fmt: skip
             elif what == "clock":
                 clock.step_ns += round(command["step_s"] * 1e9)
             elif what == "speed":
                 clock.set_speed(command["x"])
                 if command["x"] == 1:
                     tell(shift_ns=clock.shift_ns)
+            elif what == "skip":
+                clock.skip_s = command["s"]
             elif what == "fsync":
                 disk.seconds = command["s"]
             else:

@@ -102,7 +102,7 @@ def _count_frames(
     lines: list[dict[str, Any]], log: WitnessLog, connections: dict[int, int], verdict: Verdict
 ) -> None:
     """Compare recorded frames with sent ones."""
-    recorded: dict[int, list[str]] = defaultdict(list)
+    recorded: dict[int, list[tuple[str, int]]] = defaultdict(list)
     run, before_ns = "", 0
     for line in lines:
         verdict.goes_back += line["recv_ns"] < before_ns
@@ -111,7 +111,7 @@ def _count_frames(
             run = line["detail"]["run"]
             verdict.run_frames[run] = 0
         if "raw" in line:
-            recorded[line["conn"]].append(line["raw"])
+            recorded[line["conn"]].append((line["raw"], line["mono_ns"]))
             # A run whose first commit was damaged has no name.
             verdict.run_frames[run] = verdict.run_frames.get(run, 0) + 1
         elif line["note"] in ("disk_overflow", "overflow"):
@@ -123,13 +123,14 @@ def _count_frames(
         verdict.frames += len(texts)
         if conn not in connections:  # answers to commands alone: every connection is sent the same
             continue
-        sent, at = log.sent[connections[conn]], 0
-        for text in texts:
+        sent, sent_ns, at = log.sent[connections[conn]], log.sent_ns[connections[conn]], 0
+        for text, mono_ns in texts:
             try:
                 place = sent.index(text, at)
             except ValueError:
                 verdict.doubled += 1
                 continue
+            verdict.late_ns = max(verdict.late_ns, mono_ns - sent_ns[place])
             verdict.lost += place - at
             verdict.lost_stretches += place > at
             at = place + 1

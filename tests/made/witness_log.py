@@ -62,6 +62,7 @@ class WitnessLog:
     books: dict[str, TrueBook] = field(default_factory=dict)
     told: dict[tuple[int, int, int], tuple[str, int]] = field(default_factory=dict)  # conn, sid, seq
     sent: dict[int, list[str]] = field(default_factory=dict)
+    sent_ns: dict[int, list[int]] = field(default_factory=dict)  # when each of them was handed to its socket
     lies: list[tuple[int, str]] = field(default_factory=list)  # (mono_ns, ticker)
 
     def book(self, ticker: str) -> TrueBook:
@@ -86,8 +87,9 @@ def read_log(path: Path) -> WitnessLog:
                 conn, sid, seq, ticker, version = entry
                 log.told[conn, sid, seq] = (ticker, version)
             elif kind == "s":
-                conn, _, texts = entry
+                conn, mono_ns, texts = entry
                 log.sent.setdefault(conn, []).extend(texts)
+                log.sent_ns.setdefault(conn, []).extend([mono_ns] * len(texts))
             elif kind == "v":
                 log.book(entry[0]).offset = entry[1]
             else:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -122,16 +123,25 @@ def test_mlflow_starts_with_one_worker_and_none_of_its_job_runners(tmp_path, mon
     assert env == {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def test_an_address_is_printed_once_the_server_answers(monkeypatch, capfd):
+def test_an_address_is_printed_once_the_server_answers(monkeypatch, capfd, tmp_path: Path):
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    show, shown = dashboard._show, tmp_path / "shown"
+
+    def show_and_end(url: str, browser: bool) -> None:
+        show(url, browser)
+        with urllib.request.urlopen(url):  # as who reads the address does
+            shown.touch()
+
+    monkeypatch.setattr(dashboard, "_show", show_and_end)
     program = (
-        "import http.server as h, sys, time; time.sleep(0.5);"
+        "import http.server as h, os, sys, time; time.sleep(0.5);"
         "server = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"
-        "server.handle_request()"  # ends when it has answered once
+        "server.timeout = 0.1\n"
+        "while not os.path.exists(sys.argv[2]): server.handle_request()"
     )
     port = free_port("127.0.0.1")
     url = f"http://127.0.0.1:{port}"
-    dashboard._serve([sys.executable, "-c", program, str(port)], url, False, health=url)
+    dashboard._serve([sys.executable, "-c", program, str(port), str(shown)], url, False, health=url)
     assert capfd.readouterr().out == f"{url}\n"
 
 
@@ -213,20 +223,25 @@ def test_the_page_of_a_sweep_in_a_storage_is_named_and_not_written_anew(tmp_path
     assert (tmp_path / "compare.html").read_text() == "the sweep's own page"
 
 
-#: ``dashboard mlflow`` with another server, as in a terminal; it prints the number of the server's process.
+#: ``dashboard mlflow`` with another server, as in a terminal; it prints the number of the server's process,
+#: and asks the port in its argument whether that server answers.
 HELD = """
 import signal, sys
 from kalshi_platform.cli import dashboard
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 server = "import os, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(600)"
-dashboard._serve([sys.executable, "-c", "import sys; " + server], "http://x", False, health="http://127.0.0.1:9")
+health = "http://127.0.0.1:" + sys.argv[1]
+dashboard._serve([sys.executable, "-c", "import sys; " + server], "http://x", False, health=health)
 """
 
 
 def test_a_terminal_that_is_closed_leaves_no_server_behind():
-    with subprocess.Popen([sys.executable, "-c", HELD], stderr=subprocess.PIPE, text=True) as program:
-        assert program.stderr is not None
-        server = next(int(line) for line in program.stderr if line.strip().isdigit())
-        program.send_signal(signal.SIGHUP)
-        program.communicate(timeout=60)
+    with socket.create_server(("127.0.0.1", 0)) as health:
+        command = [sys.executable, "-c", HELD, str(health.getsockname()[1])]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+            assert program.stderr is not None
+            server = next(int(line) for line in program.stderr if line.strip().isdigit())
+            with health.accept()[0]:  # the command asks: it knows its server by now
+                program.send_signal(signal.SIGHUP)
+                program.communicate(timeout=600)
     assert not psutil.pid_exists(server)

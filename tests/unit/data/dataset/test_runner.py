@@ -2,7 +2,8 @@
 
 import sys
 import threading
-import time
+from concurrent import futures
+from typing import Any
 
 import pytest
 
@@ -91,22 +92,25 @@ def run_with(ray, fake, tmp_path, monkeypatch, workers=2, start=lambda ray, **op
 def test_a_process_that_starts_ray_is_one_of_the_workers(fake, tmp_path, monkeypatch):
     ray = FakeRay(is_running=False)
     asked = {}
-    ready, started = threading.Event(), threading.Event()
+    has_worked = threading.Event()
 
     def start(ray, **options):
         asked.update(options)
-        ready.wait(60)  # Ray starts only when this process has done a job
-        started.set()
+        assert has_worked.wait(600)  # Ray starts only when this process does a job
 
-    first = runner.run_and_record
+    do, look = runner.run_and_record, runner._RayStart.ray
 
-    def run(*job):
-        assert not ready.is_set() or started.wait(60)  # and has started before this process does a second
-        ready.set()
-        time.sleep(0.05)
-        return first(*job)
+    def run(*job: Any) -> Any:
+        has_worked.set()
+        return do(*job)
+
+    def look_again(self: Any, wait: bool) -> Any:
+        if has_worked.is_set():
+            futures.wait([self._started])  # and has started before this process looks for it again
+        return look(self, wait)
 
     monkeypatch.setattr(runner, "run_and_record", run)
+    monkeypatch.setattr(runner._RayStart, "ray", look_again)
     done = run_with(ray, fake, tmp_path, monkeypatch, start=start)
     assert sorted(built.key for built in done) == [f"key{n}" for n in range(6)]
     assert asked["num_cpus"] == 1  # the other worker is this process

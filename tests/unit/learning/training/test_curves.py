@@ -78,7 +78,6 @@ def test_points_are_on_the_disk_when_a_line_was_added_though_the_file_is_still_o
     curves.close()
 
 
-@pytest.mark.timeout(300)
 def test_a_full_disk_is_an_error_and_no_endless_wait(tmp_path):
     curves = Curves(tmp_path)
     with no_file_beyond(100), pytest.raises(OSError, match="File too large"):

@@ -11,20 +11,26 @@ from kalshi_platform.simulation.replay.shards import ROW_BYTES, read_ahead
 
 
 class SlowShards:
-    """Stands in for ``read_rows``: counts how many events are read at once and how far ahead."""
+    """Stands in for ``read_rows``: counts how many events are read at once and how far ahead.
+
+    No event is read to its end before ``together`` were read at once.
+    """
 
     def __init__(self, broken: str = "") -> None:
-        self.lock, self.running, self.most_running = threading.Lock(), 0, 0
+        self.changed, self.running, self.most_running = threading.Condition(), 0, 0
         self.begun: list[str] = []
         self.broken = broken
+        self.together = 1
 
     def __call__(self, dataset, event):
-        with self.lock:
+        with self.changed:
             self.begun.append(event)
             self.running += 1
             self.most_running = max(self.most_running, self.running)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most_running >= self.together, timeout=600)
         time.sleep(0.01)
-        with self.lock:
+        with self.changed:
             self.running -= 1
         if event == self.broken:
             raise ChecksumError(f"{event}.arrow: sha256 0, the manifest says 1")
@@ -42,6 +48,7 @@ EVENTS = [f"E{k}" for k in range(30)]
 
 
 def test_events_come_in_order_and_several_are_read_at_once(slow):
+    slow.together = 2
     found = [rows[0][0] for rows in read_ahead(None, EVENTS, [10] * 30)]
     assert found == EVENTS
     assert 2 <= slow.most_running <= 8

@@ -11,7 +11,23 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.trading.recorder import alarms as module
 from kalshi_platform.trading.recorder.alarms import ALERTS_VARIABLE, Alarms, alert_addresses, apprise_sender
+
+#: Longer than a busy machine needs to send an alert, of which the first one imports modules.
+PATIENCE_S = 600
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every alert take its time, at the end too."""
+    monkeypatch.setattr(module, "_SEND_S", float(PATIENCE_S))
+    monkeypatch.setattr(module, "_CLOSE_S", float(PATIENCE_S))
+
+
+def hook(port: int) -> str:
+    """Address of a server here; apprise by itself gives up after 4 s."""
+    return f"json://127.0.0.1:{port}/hook?cto={PATIENCE_S}&rto={PATIENCE_S}"
 
 
 def told(script) -> list[str]:
@@ -57,6 +73,25 @@ def test_an_alert_that_cannot_be_sent_is_counted_and_ends_nothing(caplog):
     assert "secret" not in caplog.text
 
 
+def test_the_end_waits_only_so_long_for_an_alert_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOSE_S", 0.05)
+    begun: list[str] = []
+
+    async def send(title: str, body: str) -> None:
+        begun.append(title)
+        await asyncio.Event().wait()
+
+    async def run() -> Alarms:
+        alarms = Alarms(send, lambda: 0.0)
+        alarms.set("x", "y")
+        await alarms.close()
+        return alarms
+
+    alarms = asyncio.run(run())
+    assert begun == ["recorder: x"]
+    assert (alarms.told, alarms.failures) == (0, 0), "the end came before the limit of sending"
+
+
 def test_addresses_come_from_a_file_or_the_environment(tmp_path):
     file = tmp_path / "alerts"
     file.write_text("# ours\njson://localhost/a\n\n mailto://x \n")
@@ -93,7 +128,7 @@ def test_alerts_arrive_through_apprise_at_a_server():
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        alarms = Alarms(apprise_sender([f"json://127.0.0.1:{port}/hook"]), lambda: 0.0)
+        alarms = Alarms(apprise_sender([hook(port)]), lambda: 0.0)
         alarms.set("disk low", "4 GB free")
         await alarms.close()
         await runner.cleanup()
@@ -104,7 +139,7 @@ def test_alerts_arrive_through_apprise_at_a_server():
 
 
 def test_an_alert_can_be_tried(tmp_path, receiver):
-    (tmp_path / "alerts").write_text(f"# mine\njson://127.0.0.1:{receiver.port}/\n")
+    (tmp_path / "alerts").write_text(f"# mine\n{hook(receiver.port)}\n")
     said = CliRunner().invoke(app, ["record", "alert", "it ended", "--alerts", str(tmp_path / "alerts")])
     assert said.exit_code == 0, said.output
     assert [body["message"] for body in receiver.bodies] == ["it ended"]

@@ -88,7 +88,6 @@ def session(folder: Path, *words: str) -> dict:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kind", "style"), [("paper", "maker"), ("exchange", "taker")])
 def test_after_it_nothing_is_compiled(tmp_path, kind, style):
     found = session(tmp_path, kind, style, "rehearse")
@@ -97,7 +96,6 @@ def test_after_it_nothing_is_compiled(tmp_path, kind, style):
     assert found["orders"] > 0
 
 
-@pytest.mark.timeout(300)
 def test_without_it_the_first_decisions_compile(tmp_path):
     assert session(tmp_path, "paper", "taker", "skip")["compiled"]
 

@@ -32,7 +32,8 @@ def test_combos_are_listed_told_and_paid_as_their_legs_are():
             scene.server.clock.speed = 400
             await ws.until(lambda f: f["type"] == "multivariate_market_lifecycle" and settles(f), 60)
             scene.server.clock.speed = 1e-9
-            await ws.listen(0.3)
+            await ws.send(2, "list_subscriptions")
+            await ws.answer(2)  # it comes after all frames sent before
         mine = [f["msg"] for f in ws.frames if f["type"] == "multivariate_market_lifecycle"]
         others = [f["msg"] for f in ws.frames if f["type"] == "market_lifecycle_v2"]
         assert all(msg["market_ticker"].startswith("KXMVE") for msg in mine)

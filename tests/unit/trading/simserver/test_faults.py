@@ -6,6 +6,7 @@ import json
 import httpx
 import pytest
 import websockets
+from made.mute_socket import require_silence
 from made.sim_server import ONE_SHARD, serve_for
 
 from kalshi_platform.domain.errors import ContractError
@@ -67,7 +68,8 @@ def test_an_acknowledgement_of_an_order_can_come_twice():
             await ws.answer(1)
             await scene.plant("duplicate_ack")
             await scene.rest.order(ticker, "bid", "0.0100", "1")
-            await ws.listen(0.3)
+            await ws.send(2, "list_subscriptions")
+            await ws.answer(2)  # it comes after all frames sent before
             told = [f["msg"] for f in ws.frames if f["type"] == "user_order"]
             assert len(told) == 2
             assert told[0] == told[1]
@@ -98,15 +100,13 @@ def test_a_disconnect_cuts_and_a_half_open_socket_only_falls_silent():
             await subscribed(scene, ws)
             await scene.plant("disconnect")
             with pytest.raises(websockets.ConnectionClosedError):
-                await ws.listen(5)
-        async with scene.socket(close_timeout=0.2) as ws:
+                await ws.listen(60)
+        async with scene.socket(close_timeout=0.2, ping_interval=None) as ws:
             await subscribed(scene, ws)
             await ws.until(lambda f: f["type"] == "orderbook_delta")
+            (connection,) = scene.server.hub.connections.values()
             await scene.plant("half_open")
-            await ws.listen(0.3)
-            n = len(ws.frames)
-            await ws.listen(0.5)
-            assert len(ws.frames) == n
+            await require_silence(scene, ws, connection)
             waiter = await ws.socket.ping()
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(waiter), 0.5)

@@ -56,10 +56,12 @@ def test_served_frames_have_the_keys_of_recorded_ones(captures):
                 2, "update_subscription", sids=[1], action="add_markets", market_tickers=[market["ticker"]]
             )
             await ws.send(3, "subscribe", channels=["none"])
+            await ws.answer(3)  # all three are done: the order's frames are wanted
             await scene.rest.order(
                 market["ticker"], "bid", market["yes_ask_dollars"], "1", client_order_id="c"
             )
-            await ws.listen(0.5)
+            await ws.send(4, "list_subscriptions")
+            await ws.answer(4)  # it comes after all frames sent before
         served = keys_by_type(ws.frames)
         for kind, (outer, inner) in captures.items():
             mine_outer, mine_inner = served[kind]
