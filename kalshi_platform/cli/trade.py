@@ -17,7 +17,7 @@ from kalshi_platform.cli.options import (
     PagePortOption,
     SeriesOption,
 )
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.evaluation.pages.terminal import tell
 
 app = CommandApp(no_args_is_help=True, invoke_without_command=True)  # the help is the docstring of `trade`
@@ -133,8 +133,11 @@ def trade(
         registry=named, alias=alias, minutes=minutes, alerts=alerts, page_port=page_port, limits=limits_read,
         resume=resume, accept_losses=accept_losses, tui=on_screen, confirm=_confirm,
     )  # fmt: skip
-    tell(f"stopped: {trade_live(asked, tell)}")
+    stopped = trade_live(asked, tell)
+    tell(f"stopped: {stopped}")
     _report(out, as_json)
+    if stopped.startswith("disk"):
+        raise LimitError(f"the session stopped: {stopped}")
 
 
 def _limits(path: Path | None) -> Any:

@@ -1,6 +1,12 @@
 """Addresses of the exchange, checked where they are given: a bad one would fail at every connection."""
 
+from typing import Final
 from urllib.parse import urlsplit
+
+#: Hosts of the exchange itself, on which real money trades. Anything else is marked as simulated.
+REAL_HOSTS: Final = frozenset({
+    "external-api.kalshi.com", "external-api-ws.kalshi.com", "api.elections.kalshi.com",
+})  # fmt: skip
 
 
 def checked_address(url: str, schemes: tuple[str, ...]) -> str:

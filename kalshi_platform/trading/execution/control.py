@@ -25,7 +25,8 @@ from kalshi_platform.trading.execution.risk.modes import RiskMode
 
 #: No proof of anything: the exchange denies orders that just filled.
 _NOT_FOUND = 404
-_MODE, _WHY, _HELD = "mode", "mode_why", "cancel_all_wall_ns"
+#: Values of the journal: mode, its reason, and when the last cancel of all was sent.
+MODE, WHY, CANCELLED_ALL = "mode", "mode_why", "cancel_all_wall_ns"
 
 
 class OrderPort(Protocol):
@@ -58,12 +59,12 @@ class TradingControl:
     def restore(self) -> None:
         """Take mode and minute of the process before; a new journal begins ACTIVE."""
         journal, state = self._keeper.journal, self.state
-        word = journal.meta(_MODE) or RiskMode.ACTIVE.value
+        word = journal.meta(MODE) or RiskMode.ACTIVE.value
         if word not in set(RiskMode):
             raise DataError(f"{journal.path}: {damaged(f'its mode is {word!r}')}")
         state.mode = RiskMode(word)
-        state.mode_why = journal.meta(_WHY) or "started"
-        told_ns = journal.meta_ns(_HELD) or 0
+        state.mode_why = journal.meta(WHY) or "started"
+        told_ns = journal.meta_ns(CANCELLED_ALL) or 0
         left_ns = min(max(told_ns + self._holds_ns - self._clock.wall_ns(), 0), self._holds_ns)
         self._held_until_ns = self._clock.mono_ns() + left_ns
         self._wants_cancel_all = state.mode is RiskMode.HALTED and any(self._working())
@@ -107,8 +108,8 @@ class TradingControl:
         """Set the mode and write it; upkeep brings it to disk: a disk that hangs must not hold a halt up."""
         self.state.mode, self.state.mode_why = mode, why
         self._keeper.note(self._clock.wall_ns(), "mode", {"mode": mode.value, "why": why})
-        self._keeper.set_meta(_MODE, mode.value)
-        self._keeper.set_meta(_WHY, why)
+        self._keeper.set_meta(MODE, mode.value)
+        self._keeper.set_meta(WHY, why)
 
     # Cancels
 
@@ -121,7 +122,7 @@ class TradingControl:
         """Send one cancel of all orders; where its outcome is lost, another one is due."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         self._held_until_ns = mono_ns + self._holds_ns
-        self._keeper.set_meta(_HELD, str(wall_ns))
+        self._keeper.set_meta(CANCELLED_ALL, str(wall_ns))
         for order in self._working():
             order.cancel_wanted = True
             order.writes += 1

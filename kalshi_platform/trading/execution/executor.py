@@ -244,10 +244,11 @@ class Executor:
         self._control.reduce(why)
 
     def resume(self, why: str, *, accept_losses: bool = False) -> None:
-        """Trade again; LimitError says what stands against it.
+        """Trade again; LimitError says what stands against it. Orders that no list shows any more end here.
 
         ``accept_losses``: count day, drawdown and streak anew from the present result.
         """
+        self._upkeep.end_missing()
         seen = {"contradictions"} | ({"losses", "streak"} if accept_losses else set())
         self._control.resume(why, seen)
         self._upkeep.accept_surprises()
@@ -306,7 +307,7 @@ class Executor:
         day = self._gate.day.at(self._clock.wall_ns())
         day.contracts_e2 += fill.qty_e2
         day.spend_e6 += fill_cash_out_e6(fill.side, fill.price_e4, fill.qty_e2, fill.fee_e6)
-        self._results.changed(fill.ticker, self._clock.wall_ns())
+        self._results.filled(fill.ticker, self._clock.wall_ns())
         self.on_fill(order, fill)
 
     def disconnected(self, why: str) -> None:

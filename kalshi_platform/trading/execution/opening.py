@@ -4,6 +4,8 @@ Refused   another process trades the account; the journal is damaged, newer, of 
           copy; the exchange cannot be asked, or its lists are not whole.
 Halted    it opens HALTED where the process before was, or where the comparison found that somebody else
           trades the account: a person looks, and resumes.
+Folder    limits of a day or a window, and a halt, are the account's: a new journal takes them over from the
+          account's newest one on this machine, whatever folder that is in (taking_over.py).
 """
 
 from collections.abc import Callable
@@ -14,15 +16,15 @@ from pathlib import Path
 from kalshi_platform.domain.errors import ContractError, ExchangeError
 from kalshi_platform.domain.units import NS_PER_DAY
 from kalshi_platform.trading.exchange.clock import ExchangeClock
-from kalshi_platform.trading.exchange.new_orders import BookSide
 from kalshi_platform.trading.execution.control import OrderPort, TradingControl
+from kalshi_platform.trading.execution.day_counts import day_counts
 from kalshi_platform.trading.execution.executor import Executor
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal import OrderJournal, open_journal
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
+from kalshi_platform.trading.execution.journal.newest import note_newest
 from kalshi_platform.trading.execution.journal.recover import checked_rows, find_order, recover
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
-from kalshi_platform.trading.execution.orders.positions import fill_cash_out_e6
 from kalshi_platform.trading.execution.reconcile.differences import DifferenceKind, ReconcileReport
 from kalshi_platform.trading.execution.reconcile.lists import ReportPort
 from kalshi_platform.trading.execution.reconcile.reconciler import Reconciler
@@ -32,6 +34,7 @@ from kalshi_platform.trading.execution.risk.gate import RiskGate, RiskState
 from kalshi_platform.trading.execution.risk.limits import RiskLimits
 from kalshi_platform.trading.execution.risk.losses import MINUTE_NS, LossWatch
 from kalshi_platform.trading.execution.settings import ExecutionSettings
+from kalshi_platform.trading.execution.taking_over import take_over
 from kalshi_platform.trading.execution.upkeep import Upkeep
 
 _HOUR_NS = NS_PER_DAY // 24
@@ -61,10 +64,13 @@ async def open_executor(
     """
     journal = open_journal(folder, account)
     try:
-        return await _open(journal, limits, ports, settings or ExecutionSettings())
+        take_over(journal, account, ports.clock.wall_ns())
+        executor = await _open(journal, limits, ports, settings or ExecutionSettings())
+        note_newest(account, journal.path)
     except BaseException:
         journal.close()
         raise
+    return executor
 
 
 async def _open(
@@ -90,6 +96,10 @@ async def _open(
     executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
     report = await executor.reconcile() if first is None or first.is_whole else first
     found = [*(first.differences if first is not None and first is not report else ()), *report.differences]
+    # First: a foreign order is named once, and the halt must be in the journal whatever else refuses.
+    grave = [each.words for each in found if each.is_grave]
+    if grave:
+        control.halt(f"{len(grave)} grave differences at the start, first: {grave[0]}")
     if not report.is_whole:
         raise ExchangeError(
             f"not opened: {report.why}; nothing is traded on lists that are not whole: try again"
@@ -101,9 +111,6 @@ async def _open(
             f"lacks, first {older[0].what}. Bring back the newest journal; where it is lost, cancel what "
             "rests on the exchange's own page and begin in an empty folder"
         )
-    grave = [each.words for each in found if each.is_grave]
-    if grave:
-        control.halt(f"{len(grave)} grave differences at the start, first: {grave[0]}")
     keeper.note(clock.wall_ns(), "opened", {"mode": state.mode.value, "limits": limits.digest})
     keeper.commit()
     await executor.maintain()
@@ -124,16 +131,10 @@ def _losses(keeper: LedgerKeeper, limits: RiskLimits, clock: ExchangeClock) -> L
 def _restore_day(gate: RiskGate, ledger: OrderLedger, journal: OrderJournal, clock: ExchangeClock) -> None:
     """Count orders and fills of today and of the last minute again."""
     wall_ns, mono_ns = clock.wall_ns(), clock.mono_ns()
-    day = gate.day.at(wall_ns)
-    since = (min(day.day * NS_PER_DAY, wall_ns - MINUTE_NS),)
-    for row in checked_rows(journal, "orders", "created_ns", "created_ns >= ?", since):
-        day.orders += row["created_ns"] // NS_PER_DAY == day.day
+    gate.day = day_counts(journal, wall_ns)
+    for row in checked_rows(journal, "orders", "created_ns", "created_ns >= ?", (wall_ns - MINUTE_NS,)):
         if 0 <= wall_ns - row["created_ns"] < MINUTE_NS:
             gate.pace.sent(mono_ns - (wall_ns - row["created_ns"]))
+    since = (min(gate.day.day * NS_PER_DAY, wall_ns - MINUTE_NS),)
     for row in checked_rows(journal, "fills", "exch_ns", "exch_ns >= ?", since):
         ledger.saw(row["exch_ns"], wall_ns)
-        if row["exch_ns"] // NS_PER_DAY == day.day:
-            day.contracts_e2 += row["qty_e2"]
-            day.spend_e6 += fill_cash_out_e6(
-                BookSide(row["side"]), row["price_e4"], row["qty_e2"], row["fee_e6"]
-            )

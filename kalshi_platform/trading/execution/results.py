@@ -4,8 +4,12 @@ Mark    a YES position is worth the best bid, a NO position the best ask: what c
         that is empty is worth nothing (0, or 1 dollar). Before any price was seen: the last fill's price.
 Restart marks are in the journal: until a price is seen again, a position is worth what it was. At a fill's
         price a gain since then would count as lost, and a loss as made good.
+Opening a position that a new journal takes over is worth its cost until its first price: what it had gained
+        or lost before is no result of today, and moves every result so far alike.
 Unknown an order that may be there counts as filled at its limit where that makes the result worse.
 """
+
+from typing import Final, NamedTuple
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text, json_value
@@ -16,7 +20,18 @@ from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.risk.limits import RiskLimits, usd_e6
 from kalshi_platform.trading.execution.risk.losses import LossWatch, losing_streak
 
-_ACCEPTED, _MARKS = "losses_accepted_ns", "marks"
+_ACCEPTED: Final = "losses_accepted_ns"
+#: Values of the journal: the last prices of positions, markets lost in a row, and those before this journal.
+MARKS: Final = "marks"
+STREAK: Final = "losing_streak"
+STREAK_BEFORE: Final = "losing_streak_before"
+
+
+class _AtCost(NamedTuple):
+    """Position of a new journal's opening of which no price was seen yet."""
+
+    position_e2: int
+    mark_e4: int  # what one YES of it cost
 
 
 class Results:
@@ -32,8 +47,16 @@ class Results:
             market = keeper.ledger.markets.get(ticker)
             if market is not None and market.held_e2:
                 market.mark_e4 = mark_e4
+        self._at_cost = {
+            ticker: _AtCost(market.held_e2, market.mark_e4)
+            for ticker, market in keeper.ledger.markets.items()
+            if market.held_e2 and market.mark_e4 is not None
+            and not market.filled_e2 and ticker not in self._saved
+        }  # fmt: skip
         for ticker in keeper.ledger.markets:
             self._sum(ticker)
+        if keeper.journal.is_new:  # the results that it took over (taking_over.py) end where it begins
+            self._move_results(self.total_e6)
         self._count_streak()
 
     @property
@@ -45,10 +68,16 @@ class Results:
         """Take the best prices of a market."""
         self._prices[ticker] = (bid_e4, ask_e4)
         if ticker in self._keeper.ledger.markets:
-            self.changed(ticker, wall_ns)
+            self._observe(ticker, wall_ns)
 
-    def changed(self, ticker: str, wall_ns: int) -> None:
-        """Take in a change of a market's price, position or settlement."""
+    def filled(self, ticker: str, wall_ns: int) -> None:
+        """Take in a fill of a market."""
+        self._observe(ticker, wall_ns)
+        if not self._keeper.ledger.position_e2(ticker):
+            self._count_streak()
+
+    def _observe(self, ticker: str, wall_ns: int) -> None:
+        """Take in a change of a market's price or position."""
         self._sum(ticker)
         self.losses.observe(self.total_e6 - self._unknown_loss_e6(), wall_ns)
 
@@ -65,6 +94,7 @@ class Results:
         self.losses.accept()
         self._keeper.accept_losses(wall_ns)
         self._keeper.set_meta(_ACCEPTED, str(wall_ns))
+        self._keeper.set_meta(STREAK_BEFORE, "0")
         self._count_streak()
         self.save()
 
@@ -72,10 +102,13 @@ class Results:
         """Bring the present minute and the marks of open positions to the journal."""
         self.losses.save()
         markets = self._keeper.ledger.markets.values()
-        marks = {m.ticker: m.mark_e4 for m in markets if m.held_e2 and m.mark_e4 is not None}
+        seen = (m for m in markets if m.held_e2 and m.ticker not in self._at_cost)
+        marks = {m.ticker: m.mark_e4 for m in seen if m.mark_e4 is not None}
         if marks != self._saved:
             self._saved = marks
-            self._keeper.set_meta(_MARKS, json_text(marks, tight=True))
+            self._keeper.set_meta(MARKS, json_text(marks, tight=True))
+        if self._keeper.journal.meta_ns(STREAK) != self.losses.streak:
+            self._keeper.set_meta(STREAK, str(self.losses.streak))
 
     def halts(self) -> str | None:
         """Why trading must halt; None where no limit of losses is passed."""
@@ -99,11 +132,26 @@ class Results:
         market = self._keeper.ledger.market(ticker)
         prices = self._prices.get(ticker)
         if prices is not None and market.held_e2:
-            bid_e4, ask_e4 = prices
-            market.mark_e4 = (bid_e4 or 0) if market.held_e2 > 0 else (ask_e4 or DOLLAR_E4)
+            best_e4, worst_e4 = (prices[0], 0) if market.held_e2 > 0 else (prices[1], DOLLAR_E4)
+            if best_e4 is not None or ticker not in self._at_cost:
+                market.mark_e4 = best_e4 or worst_e4
+                self._see(ticker, market.mark_e4)
+        elif ticker in self._at_cost and market.filled_e2 and market.mark_e4 is not None:
+            self._see(ticker, market.mark_e4)  # a fill's price came first
         now_e6 = market.pnl_e6
         self.total_e6 += now_e6 - self._pnl_e6.get(ticker, 0)
         self._pnl_e6[ticker] = now_e6
+
+    def _see(self, ticker: str, price_e4: int) -> None:
+        """Move all results by what a position that was taken over had gained before its first price."""
+        opened = self._at_cost.pop(ticker, None)
+        if opened is not None:
+            self._move_results(opened.position_e2 * (price_e4 - opened.mark_e4))
+
+    def _move_results(self, change_e6: int) -> None:
+        """Move every result so far alike."""
+        self.losses.shift(change_e6)
+        self._keeper.shift_results(change_e6)
 
     def _unknown_loss_e6(self) -> int:
         """Loss that orders would bring that may be there, each filled at its limit; gains are not counted."""
@@ -120,16 +168,20 @@ class Results:
         return loss_e6
 
     def _count_streak(self) -> None:
-        """Count markets lost in a row since losses were last accepted."""
+        """Count markets lost in a row since losses were last accepted: sold, or paid while held."""
         since_ns = self._keeper.journal.meta_ns(_ACCEPTED) or 0
-        markets = self._keeper.ledger.markets.values()
-        paid = sorted((m.settled_ns, m.ticker, m.pnl_e6) for m in markets if m.settled_ns is not None)
-        self.losses.streak = losing_streak(pnl_e6 for at_ns, _, pnl_e6 in paid if at_ns > since_ns)
+        ended = sorted(
+            (at_ns, m.ticker, m.pnl_e6)
+            for m in self._keeper.ledger.markets.values()
+            if (at_ns := m.settled_ns if m.position_e2 else m.closed_ns) is not None
+        )
+        before = self._keeper.journal.meta_ns(STREAK_BEFORE) or 0
+        self.losses.streak = losing_streak((pnl for at_ns, _, pnl in ended if at_ns > since_ns), before)
 
 
 def _marks_of(journal: OrderJournal) -> dict[str, int]:
     """Marks of open positions as the process before saw them; DataError where they cannot be read."""
-    text = journal.meta(_MARKS) or "{}"
+    text = journal.meta(MARKS) or "{}"
     try:
         marks = json_value(text)
     except ValueError:

@@ -82,6 +82,10 @@ class Upkeep:
         """Let the contradictions so far stop trading no longer: a person has seen them."""
         self._surprises = self._keeper.ledger.surprises.total()
 
+    def end_missing(self) -> None:
+        """End orders that no list shows any more: a person has looked."""
+        self._reconciler.end_missing()
+
     # Rounds
 
     async def run(self) -> None:

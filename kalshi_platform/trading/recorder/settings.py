@@ -6,15 +6,11 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.worlds import UNNAMED
+from kalshi_platform.trading.exchange.addresses import REAL_HOSTS
 from kalshi_platform.trading.recorder.disk_guard import DiskConfig
 from kalshi_platform.trading.recorder.facts.directory import FilterConfig
 from kalshi_platform.trading.recorder.follow.book_checks import BookCheckConfig
 from kalshi_platform.trading.recorder.segments.journal import JournalConfig
-
-#: Hosts of the exchange itself, on which real money trades. Anything else is marked as simulated.
-REAL_HOSTS = frozenset({
-    "external-api.kalshi.com", "external-api-ws.kalshi.com", "api.elections.kalshi.com",
-})  # fmt: skip
 
 
 class RecordConfig(Config):

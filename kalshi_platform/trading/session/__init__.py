@@ -16,6 +16,7 @@ __all__ = [
     "opening_positions",
     "refusals",
     "restraint",
+    "result",
     "running",
     "session_config",
     "session_notes",

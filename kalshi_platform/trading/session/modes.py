@@ -23,8 +23,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.near import nearest
 from kalshi_platform.models.registry.marks import Marks
-from kalshi_platform.trading.exchange.addresses import checked_address
-from kalshi_platform.trading.recorder.settings import REAL_HOSTS
+from kalshi_platform.trading.exchange.addresses import REAL_HOSTS, checked_address
 
 REAL_REST: Final = "https://external-api.kalshi.com/trade-api/v2"
 REAL_STREAM: Final = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"

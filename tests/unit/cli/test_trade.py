@@ -75,3 +75,14 @@ def test_an_option_that_would_do_nothing_is_refused(tmp_path, words, said):
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("why", "code"), [("disk nearly full: 0.90 GB free at out", 4), ("SIGTERM", 0)])
+def test_a_session_that_a_disk_ended_is_no_wanted_end(tmp_path, monkeypatch, why, code):
+    monkeypatch.setattr("kalshi_platform.trading.session.live_session.trade", lambda asked, tell: why)
+    monkeypatch.setattr(trade, "_report", lambda out, as_json: None)
+    monkeypatch.setattr(trade, "_model", lambda registry, model: (tmp_path, "champion"))
+    words = ["trade", "--mode", "paper", "--series", "KXA", "--out", str(tmp_path / "out"), "--plain"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == code
+    assert f"stopped: {why}" in done.stderr

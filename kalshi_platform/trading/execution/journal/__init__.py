@@ -4,4 +4,4 @@ Begin reading at journal.py (the file and its one writer), then keeper.py, the o
 Not here   what an event makes of an order (orders/), what goes out (risk/).
 """
 
-__all__ = ["account_lock", "account_name", "journal", "journal_disk", "keeper", "recover"]
+__all__ = ["account_lock", "account_name", "journal", "journal_disk", "keeper", "newest", "recover"]

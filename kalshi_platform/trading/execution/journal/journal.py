@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.trading.execution.journal.account_lock import holding
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal_disk import JournalDisk
@@ -124,6 +124,10 @@ class OrderJournal:
         """Write the best and the last result of one minute (since 1970)."""
         self._write("INSERT OR REPLACE INTO results VALUES (?,?,?)", (minute, best_e6, last_e6))
 
+    def shift_results(self, change_e6: int) -> None:
+        """Move the results of every minute so far by ``change_e6``."""
+        self._write("UPDATE results SET best_e6 = best_e6 + ?, last_e6 = last_e6 + ?", (change_e6, change_e6))
+
     def forget_results(self) -> None:
         """Drop the minutes so far: their losses were accepted."""
         self._write("DELETE FROM results", ())
@@ -185,6 +189,18 @@ class OrderJournal:
         )
         return None if found is None else {"at_ns": found[0], "detail": found[1]}
 
+    def notes(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Details of all notes of a kind, oldest first; DataError where one cannot be read."""
+        for row in self.rows("notes", "number", "kind=?", (kind,)):
+            number = row["number"]
+            try:
+                detail = json_value(row["detail"])
+            except (ValueError, TypeError):
+                detail = None
+            if not isinstance(detail, dict):
+                raise DataError(f"{self.path}: {damaged(f'note {number} cannot be read')}")
+            yield detail
+
     def close(self) -> None:
         """Commit, close, and let the account go."""
         try:
@@ -225,6 +241,11 @@ def open_journal(folder: Path, account: AccountName) -> OrderJournal:
         locks.enter_context(holding(account, folder))
         database = _open_database(path, account)
         return OrderJournal(path, database, locks.pop_all())
+
+
+def open_held(path: Path, account: AccountName) -> OrderJournal:
+    """Open another journal of an account that this process holds; raises as ``open_journal`` does."""
+    return OrderJournal(path, _open_database(path, account), ExitStack())
 
 
 def _open_database(path: Path, account: AccountName) -> sqlite3.Connection:

@@ -21,6 +21,8 @@ from kalshi_platform.trading.execution.orders.states import OrderEvent
 _LOG = logging.getLogger(__name__)
 #: Longest that anything but a new order waits for the disk.
 PATIENCE_S: Final = 1.0
+#: Note of an order whose missing fills are waited for no longer.
+WRITTEN_OFF: Final = "written_off"
 
 
 class LedgerKeeper:
@@ -119,6 +121,12 @@ class LedgerKeeper:
         self.ledger.correct(ticker, shard, position_e2, cost_e6, at_ns)
         self._write(lambda: self.journal.add_correction(at_ns, kind, ticker, shard, position_e2, cost_e6))
 
+    def write_off(self, order: Order, at_ns: int) -> None:
+        """Wait no longer for the missing fills of an order, also after a restart."""
+        size_e2 = order.fills_missing_e2
+        self.ledger.write_off(order, size_e2)
+        self.note(at_ns, WRITTEN_OFF, {"client_order_id": order.client_order_id, "size_e2": size_e2})
+
     def add_facts(self, ticker: str, event: str, category: str, shard: int) -> None:
         """Write which event, category and shard a market belongs to."""
         self._write(lambda: self.journal.add_facts(ticker, event, category, shard))
@@ -126,6 +134,10 @@ class LedgerKeeper:
     def add_result(self, minute: int, best_e6: int, last_e6: int) -> None:
         """Write the results of one minute."""
         self._write(lambda: self.journal.add_result(minute, best_e6, last_e6))
+
+    def shift_results(self, change_e6: int) -> None:
+        """Move the results of every minute so far."""
+        self._write(lambda: self.journal.shift_results(change_e6))
 
     def accept_losses(self, at_ns: int) -> None:
         """Drop the results so far."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.trading.exchange.new_orders import BookSide, TimeInForce
 from kalshi_platform.trading.execution.journal.journal import OrderJournal, damaged
+from kalshi_platform.trading.execution.journal.keeper import WRITTEN_OFF
 from kalshi_platform.trading.execution.orders.intents import Intent, whole
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
 from kalshi_platform.trading.execution.orders.order import Order
@@ -35,6 +36,10 @@ def recover(journal: OrderJournal) -> OrderLedger:
         for row in checked_rows(journal, "orders", "number"):
             ledger.add(_order(row))
         _move_positions(journal, ledger)
+        for detail in journal.notes(WRITTEN_OFF):
+            order = ledger.of(str(detail.get("client_order_id")), None)
+            if order is not None:
+                ledger.write_off(order, whole("written off", detail.get("size_e2"), 0, 2**63 - 1))
         for row in checked_rows(journal, "settlements", "ticker"):
             ledger.settle(row["ticker"], row["value_e4"], row["at_ns"])
     except (ContractError, ValueError, TypeError) as err:

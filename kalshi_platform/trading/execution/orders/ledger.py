@@ -35,6 +35,7 @@ class OrderLedger:
         self.markets: dict[str, MarketPosition] = {}
         self.opening_e6: dict[int, int] = {}  # shard -> cash of the opening and of corrections
         self.cash_e6: dict[int, int] = {}  # shard -> cash, resting orders not taken off
+        self.unexplained_e6 = 0  # cash and, at their marks, positions that only the exchange's lists told
         self.waiting: dict[tuple[str, str], FillReport] = {}  # fills whose order nobody knows yet
         self.foreign_keys: set[tuple[str, str]] = set()  # fills booked that are not of our orders
         self.foreign_orders: dict[str, OrderReport] = {}  # by the exchange's id
@@ -111,9 +112,9 @@ class OrderLedger:
         order.fee_bound_e6 = bound_e6
         self._changed(order)
 
-    def write_off(self, order: Order) -> None:
-        """Wait no longer for the missing fills of an order."""
-        order.written_off_e2 += order.fills_missing_e2
+    def write_off(self, order: Order, size_e2: int) -> None:
+        """Wait no longer for fills of ``size_e2`` that reports counted and no list has."""
+        order.written_off_e2 += size_e2
         self._changed(order)
 
     # Reports
@@ -203,6 +204,7 @@ class OrderLedger:
         """Add cash that no fill explains: the opening, a payment in or out, a correction."""
         self.opening_e6[shard] = self.opening_e6.get(shard, 0) + change_e6
         self.cash_e6[shard] = self.cash_e6.get(shard, 0) + change_e6
+        self.unexplained_e6 += change_e6
         self.version += 1
 
     def see_shards(self, shards: Iterable[int]) -> None:
@@ -212,7 +214,10 @@ class OrderLedger:
 
     def correct(self, ticker: str, shard: int, position_e2: int, cost_e6: int, at_ns: int) -> None:
         """Add a change of position that no fill explains; cash is corrected apart."""
-        self.market(ticker, shard).correct(position_e2, cost_e6, at_ns)
+        market = self.market(ticker, shard)
+        before_e6 = market.worth_e6
+        market.correct(position_e2, cost_e6, at_ns)
+        self.unexplained_e6 += market.worth_e6 - before_e6
         self.dirty.add(ticker)
         self.version += 1
 

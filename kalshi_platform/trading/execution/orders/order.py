@@ -80,7 +80,7 @@ class Order:
         """Move by one event; True where it contradicts what the exchange said before."""
         step = STEPS[self.state][event]
         self.state = step.state
-        return step.surprise
+        return step.surprise or (event is OrderEvent.REFUSED and self.filled_e2 > 0)
 
 
 def event_of_report(report: OrderReport) -> OrderEvent:

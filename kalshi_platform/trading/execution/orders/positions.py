@@ -22,6 +22,7 @@ class MarketPosition:
     position_e2: int = 0
     cost_e6: int = 0  # of the position
     opened_ns: int = 0  # when the position last left zero, as far as anybody told; 0 without one
+    closed_ns: int | None = None  # when it last came back to zero; None with a position, or before any
     if_yes_e6: int = 0
     if_no_e6: int = 0
     fees_e6: int = 0
@@ -45,6 +46,11 @@ class MarketPosition:
     def held_e2(self) -> int:
         """Position that is still open; 0 once the market is settled."""
         return 0 if self.value_e4 is not None else self.position_e2
+
+    @property
+    def worth_e6(self) -> int:
+        """Worth of the open position at its mark; 0 where no price was ever seen."""
+        return 0 if self.mark_e4 is None else payout_e6(self.held_e2, self.mark_e4)
 
     @property
     def pnl_e6(self) -> int:
@@ -81,7 +87,7 @@ class MarketPosition:
         before, after = self.position_e2, self.position_e2 + change_e2
         if after * before <= 0:  # opened, closed or turned round
             self.cost_e6 = cost_e6 * abs(after) // abs(change_e2)
-            self.opened_ns = at_ns if after else 0
+            self.opened_ns, self.closed_ns = (at_ns, None) if after else (0, at_ns)
         elif abs(after) > abs(before):
             self.cost_e6 += cost_e6
         else:

@@ -120,10 +120,10 @@ STEPS: Final[Mapping[OrderState, Mapping[OrderEvent, Step]]] = {
     _S.CANCELLED: _steps(
         _S.CANCELLED,
         executed=_S.FILLED,  # the last fill came after the end was told
-        refused=Step(_S.CANCELLED, surprise=True),
         proven_resting=Step(_S.RESTING, surprise=True),
     ),
-    # The exchange may tell the end of an order that it refused (PostOnlyCrossCancel).
+    # The exchange may tell the end of an order that it refused (PostOnlyCrossCancel), after the refusal or
+    # before it: the stream and the answer are two lines. Order.step looks whether anything was filled.
     _S.REFUSED: _steps(_S.REFUSED, **{**_BACK, "ended": Step(_S.REFUSED)}),
     _S.ABSENT: _steps(_S.ABSENT, **_BACK),
 }

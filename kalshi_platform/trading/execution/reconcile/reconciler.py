@@ -33,6 +33,8 @@ from kalshi_platform.trading.execution.reconcile.unknown import UnknownWrites
 #: Fills and settlements are asked for from so long before the last comparison: lists may lag.
 OVERLAP_NS = 120 * NS_PER_SECOND
 _AS_OF = "reconciled_as_of_ns"
+#: Note of an order of ours that no list shows any more.
+_MISSING = "missing_order"
 
 
 class Reconciler:
@@ -47,8 +49,9 @@ class Reconciler:
         self.unknown = UnknownWrites(round(grace_s * NS_PER_SECOND))
         self._ended = EndedOrders(round(grace_s * NS_PER_SECOND))
         self._looks, self._pause_s = looks, pause_s
-        self._foreign, self._holdings = ForeignOrders(keeper.journal), AccountHoldings(keeper, clock)
-        self._told: set[str] = set()  # missing orders told before
+        self._foreign, self._holdings = ForeignOrders(keeper), AccountHoldings(keeper, clock)
+        # Orders told as missing, also before a restart; a list that shows one takes it out.
+        self.missing = {str(detail.get("client_order_id")) for detail in keeper.journal.notes(_MISSING)}
 
     async def open_account(self) -> ReconcileReport:
         """Take positions and cash from the exchange into a new journal; raises where nothing can be read.
@@ -81,8 +84,15 @@ class Reconciler:
                 keeper.correct(now_ns, "opening", ticker, shard, held.position_e2, held.exposure_e6)
         keeper.set_meta(OPENED, str(lists.as_of_ns))
         keeper.set_meta(_AS_OF, str(lists.as_of_ns))
-        found = [each for report in lists.orders for each in self._foreign.differences(report)]
+        found = [each for report in lists.orders for each in self._foreign.differences(report, now_ns)]
         return ReconcileReport(now_ns, lists.as_of_ns, None, tuple(found))
+
+    def end_missing(self) -> None:
+        """End orders that whole lists do not show any more: a person who resumes takes them for ended."""
+        for order in list(self._ledger.live.values()):
+            if order.client_order_id in self.missing and not order.is_ended:
+                why = "in none of the exchange's lists: taken for ended by a person who resumed"
+                self._keeper.step(order, OrderEvent.ENDED, why)
 
     async def compare(self) -> ReconcileReport:
         """Compare once, with as many reads as an agreement takes."""
@@ -164,7 +174,7 @@ class Reconciler:
         for report in lists.orders:
             order = self._ledger.of(report.client_order_id, report.order_id)
             if order is None:
-                found += self._foreign.differences(report)
+                found += self._foreign.differences(report, self._clock.wall_ns())
                 continue
             before = (order.state, order.filled_e2)
             self._keeper.take_report(report)
@@ -201,6 +211,8 @@ class Reconciler:
         resting = {o.order_id for o in lists.orders if o.status is ReportedStatus.RESTING}
         shown, found = lists.client_ids(), []
         for order in list(self._ledger.live.values()):
+            if order.order_id in lists.order_ids:
+                self.missing.discard(order.client_order_id)
             if order.state is OrderState.UNKNOWN and order.intent.ticker in lists.tickers:
                 if self._waits_in(order, lists) or order.client_order_id in shown:
                     continue
@@ -215,11 +227,14 @@ class Reconciler:
                 if self.unknown.is_late_enough(order, lists, mono_ns):
                     theirs = f"{order.filled_e2} filled, fills of {order.fills_e2}"
                     found.append(order_difference(DifferenceKind.MISSING_FILL, order, theirs))
-                    self._ledger.write_off(order)
+                    self._keeper.write_off(order, self._clock.wall_ns())
                     self.unknown.forget(order.client_order_id)
             elif self._is_missing(order, lists):
                 if self.unknown.is_late_enough(order, lists, mono_ns):
-                    self._told.add(order.client_order_id)
+                    self.missing.add(order.client_order_id)
+                    self._keeper.note(
+                        self._clock.wall_ns(), _MISSING, {"client_order_id": order.client_order_id}
+                    )
                     found.append(order_difference(DifferenceKind.MISSING_ORDER, order, "in no list"))
             elif not order.is_undecided:
                 self.unknown.forget(order.client_order_id)
@@ -250,4 +265,4 @@ class Reconciler:
         """True where an order that the exchange had is in no list of its market, and was not told yet."""
         if order.order_id is None or order.is_ended or order.intent.ticker not in lists.tickers:
             return False
-        return order.order_id not in lists.order_ids and order.client_order_id not in self._told
+        return order.order_id not in lists.order_ids and order.client_order_id not in self.missing

@@ -4,4 +4,4 @@ Begin reading at gate.py, every check of one order; limits.py has the settings.
 Not here   the switch between modes (control.py), the account (orders/).
 """
 
-__all__ = ["exposure", "gate", "limits", "losses", "market_at_order", "modes", "refusals"]
+__all__ = ["exposure", "gate", "limits", "losses", "market_at_order", "modes", "pace", "refusals"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.trading.exchange.new_orders import BookSide
 from kalshi_platform.trading.execution.orders.intents import Intent
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
@@ -94,11 +94,14 @@ class RiskGate:
 
     def makes_smaller(self, intent: Intent) -> bool:
         """True where the order, with all others of its side, can only make the position smaller."""
+        return self._closes_e2(intent) == intent.qty_e2
+
+    def _closes_e2(self, intent: Intent) -> int:
+        """Part of the order that closes what is held and what no working order closes, 1e-2 contract."""
         held_e2 = self._ledger.position_e2(intent.ticker)
         working = working_of(self._ledger.live_in(intent.ticker))
-        if intent.side is BookSide.BID:
-            return intent.qty_e2 + working.bid_e2 <= -held_e2
-        return intent.qty_e2 + working.ask_e2 <= held_e2
+        open_e2 = -held_e2 - working.bid_e2 if intent.side is BookSide.BID else held_e2 - working.ask_e2
+        return min(max(open_e2, 0), intent.qty_e2)
 
     # What may go out at all
 
@@ -124,7 +127,9 @@ class RiskGate:
         yield from _above(
             "order_contracts", intent.qty_e2, contracts_e2(limits.order_contracts), "1e-2 contract"
         )
-        cost_e6 = intent.cost_e6 + self.fees_e6(intent, view)
+        # A pair of YES and NO pays a dollar at once: what closes a position brings cash, whatever its price.
+        paid_e6 = max(intent.cost_e6 - DOLLAR_E4 * self._closes_e2(intent), 0)
+        cost_e6 = paid_e6 + self.fees_e6(intent, view)
         yield from _above("order_cost_usd", cost_e6, usd_e6(limits.order_cost_usd), "1e-6 dollar")
         yield from self._price(intent, view)
         if view.bid_e4 is not None and view.ask_e4 is not None:

@@ -66,7 +66,9 @@ class RiskLimits(Config):
 
     # One order
     order_contracts: Contracts = Field(Decimal(10), description="size of one order")
-    order_cost_usd: Usd = Field(Decimal(5), description="cash that one order costs, fees too")
+    order_cost_usd: Usd = Field(
+        Decimal(5), description="cash that one order costs, fees too; what closes a position costs its fees"
+    )
     price_distance_usd: Price = Field(
         Decimal("0.05"), description="distance of a price through the best price of the other side"
     )
@@ -87,16 +89,26 @@ class RiskLimits(Config):
     day_contracts: Contracts = Field(
         Decimal(2_000), description="contracts of one day, with those on their way"
     )
-    day_spend_usd: Usd = Field(Decimal(500), description="cash spent on fills in one day, and on their way")
+    day_spend_usd: Usd = Field(
+        Decimal(500),
+        description="cash spent on fills in one day, and on their way; nothing netted: a sale counts as "
+        "buying the other outcome",
+    )
     day_loss_usd: Usd = Field(Decimal(50), description="loss since midnight UTC that halts trading")
     # Rolling: midnight changes nothing
     drawdown_usd: Usd = Field(Decimal(50), description="fall from the best of the window that halts trading")
     drawdown_window_h: Hours = Field(72.0, gt=0, description="that window")
-    losing_streak: Whole = Field(10, ge=1, description="markets lost in a row that leave exits only")
+    losing_streak: Whole = Field(
+        10, ge=1, description="markets lost in a row, sold or paid, that leave exits only"
+    )
     # Pace and freshness
     orders_per_second: Whole = Field(5, ge=0, description="orders sent within any second")
     orders_per_minute: Whole = Field(120, ge=0, description="orders sent within any minute")
-    book_age_ms: Whole = Field(5_000, gt=0, description="age of the book's last message")
+    book_age_ms: Whole = Field(
+        5_000,
+        gt=0,
+        description="age of the newest message of any market: a quiet book is as young as the stream",
+    )
     model_age_ms: Whole = Field(5_000, gt=0, description="time since the model was last well")
     decision_age_ms: Whole = Field(2_000, gt=0, description="time from the decision to the order")
     clock_skew_ms: Whole = Field(

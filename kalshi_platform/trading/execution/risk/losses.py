@@ -5,7 +5,7 @@ Result    of the account: the sum over its markets, settled ones at what they pa
 Window    rolling: the best result of the last hours; midnight changes nothing. Minutes are kept in the
           journal, so that a restart forgets no loss.
 Accepted  a person who lets trading go on after a loss accepts it: window, day and streak begin anew there.
-Streak    of settled markets, in the order of their settlements.
+Streak    of markets whose position ended, sold or paid, in the order of these ends.
 """
 
 from collections import deque
@@ -37,7 +37,7 @@ class LossWatch:
         self._day = -1
         self._day_start_e6 = 0
         self.result_e6 = 0
-        self.streak = 0  # markets lost in a row; whoever knows the settlements sets it
+        self.streak = 0  # markets lost in a row; whoever knows the markets sets it
 
     @property
     def day_loss_e6(self) -> int:
@@ -86,6 +86,15 @@ class LossWatch:
             self._bests.append(Best(self._minute, self.result_e6))
         self._day_start_e6 = self.result_e6
 
+    def shift(self, change_e6: int) -> None:
+        """Move every result alike: a change that is no gain and no loss since any of them."""
+        self._bests = deque(Best(each.minute, each.best_e6 + change_e6) for each in self._bests)
+        self.result_e6 += change_e6
+        self._day_start_e6 += change_e6
+        self._minute_best_e6 += change_e6
+        if self._saved_last_e6 is not None:
+            self._saved_last_e6 += change_e6
+
     def _roll(self, minute: int) -> None:
         """Begin a new day where one began, with the last result before it, and drop what left the window."""
         day = minute * MINUTE_NS // NS_PER_DAY
@@ -103,9 +112,12 @@ class LossWatch:
         self._bests.append(Best(minute, result_e6))
 
 
-def losing_streak(results_e6: Iterable[int]) -> int:
-    """Return how many of the last markets were lost in a row; results oldest first, 0 changes nothing."""
-    streak = 0
+def losing_streak(results_e6: Iterable[int], before: int = 0) -> int:
+    """Return how many of the last markets were lost in a row; results oldest first, 0 changes nothing.
+
+    ``before``: markets lost in a row before the first of them.
+    """
+    streak = before
     for result_e6 in results_e6:
         if result_e6:
             streak = streak + 1 if result_e6 < 0 else 0

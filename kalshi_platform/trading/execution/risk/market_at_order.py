@@ -11,7 +11,7 @@ class MarketAtOrder:
     """One market as the session sees it now.
 
     bid_e4, ask_e4: best prices on the YES scale, None where the side is empty; is_valid: False from a gap to
-    the next whole book; book_ns: when the last message of the book was received; model_ns: when the model
+    the next whole book; book_ns: when the newest message of any market was received; model_ns: when the model
     that decided was last known to be well (its last decision, load or check); all ns since 1970 by this
     machine's clock.
     taker_rate_e6, maker_rate_e6: fee rates with their multiplier (domain/fees.py), the highest that are known

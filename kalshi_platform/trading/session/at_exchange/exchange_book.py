@@ -98,6 +98,7 @@ class ExchangeBook:
             ticker: OpeningPosition(market.held_e2, market.mark_e4 or 0, market.cost_e6, market.opened_ns)
             for ticker, market in executor.ledger.markets.items() if market.held_e2
         })  # fmt: skip
+        self._unexplained_e6 = executor.ledger.unexplained_e6
         self._n_forbidden = 0
         self._left = left
         self._told_left: dict[str, int] = {}  # client id of a live order -> what is left of it, once told
@@ -311,10 +312,7 @@ class ExchangeBook:
 
     def _value_e6(self) -> int:
         """Value of all open positions at their marks."""
-        return sum(
-            worth_e6(m.held_e2, m.mark_e4 or 0) if m.mark_e4 is not None else 0
-            for m in self.executor.ledger.markets.values()
-        )
+        return sum(market.worth_e6 for market in self.executor.ledger.markets.values())
 
     def figures(self) -> dict[str, Any]:
         """Cash, equity and fees of the account, 1e-6 dollar, and counts."""
@@ -322,6 +320,7 @@ class ExchangeBook:
         cash = sum(ledger.cash_e6.values())
         return {
             "cash_e6": cash, "equity_e6": cash + self._value_e6(), "capital_e6": self._opening.capital_e6,
+            "paid_in_e6": ledger.unexplained_e6 - self._unexplained_e6,
             "reserved_e6": sum(o.intent.own_e4 * o.left_e2 for o in ledger.live.values()),
             "fees_e6": self._fills.fees_e6, "fills": len(self._fills.rows),
             "forbidden": self._n_forbidden, **self.sender.counts,
@@ -382,6 +381,7 @@ class ExchangeBook:
 
         In this order: one order whose answer is late must not keep all others at rest.
         """
+        self.sender.end()
         await asyncio.gather(self._cancel_working(), self.settle_down())
         await self._cancel_working()
         await self.executor.reconcile()

@@ -3,6 +3,7 @@
 Replaces   an order that works is cancelled first; the new one goes out once that is answered, at the size
            that the position allows by then, as in training (``replay/execution.py: arrive``).
 Age        of an order counts from its decision, however long the cancel before it took.
+End        once the session ends (``end``), no order follows the cancel of the one before it.
 """
 
 import asyncio
@@ -60,6 +61,7 @@ class OrderSender:
         self.tasks: set[asyncio.Task[None]] = set()
         self.actions: dict[str, str] = {}  # client id -> action, of orders that may still fill
         self.counts = {"orders": 0, "refused": 0}
+        self._is_ending = False
 
     def start_cancel(self, held: TradedMarket, order: Order) -> None:
         """Cancel the order of a slot that is not busy."""
@@ -75,6 +77,10 @@ class OrderSender:
         """Note an order that did not go out."""
         self.counts["refused"] += 1
         self._note(notes.SESSION_ORDER, told | {"words": words})
+
+    def end(self) -> None:
+        """Send no order any more; cancels go out."""
+        self._is_ending = True
 
     async def settle_down(self) -> None:
         """Wait for orders and cancels that are on their way."""
@@ -120,6 +126,9 @@ class OrderSender:
                 self._note(notes.SESSION_ORDER, told | {"words": "the order before it is not ended yet"})
                 return
             view = _now(view, held)
+        if self._is_ending:
+            self.refuse(told, "ending: the session ends, and sends no order any more")
+            return
         qty_e2 = min(wanted.qty_e2, self._room_e2(held, before, wanted.action))
         if qty_e2 == 0:
             self.refuse(told, "position_moved: fills since the decision leave no room for this order")

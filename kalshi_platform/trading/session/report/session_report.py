@@ -33,6 +33,7 @@ from kalshi_platform.trading.session.report.session_replay import (
     differences_e6,
     replay_session,
 )
+from kalshi_platform.trading.session.result import result_e6
 from kalshi_platform.trading.session.session_notes import CONTROL_END
 
 _SHOWN: Final = 200
@@ -92,15 +93,25 @@ class SessionReport(Config):
         return self.ended if self.ended is not None and "equity_e6" in self.ended else self.replay
 
     @property
+    def pnl_e6(self) -> int:
+        """Result of the session."""
+        return result_e6(self.account)
+
+    @property
     def lines(self) -> list[str]:
         """Lines for a terminal."""
         money = self.account
-        pnl = (money["equity_e6"] - money["capital_e6"]) / DOLLAR_E6
+        pnl = self.pnl_e6 / DOLLAR_E6
         found = [
             self.first_line,
             f"P&L {pnl:+.4f} $, fees {money['fees_e6'] / DOLLAR_E6:.4f} $, {money['fills']} fills of "
             f"{money['orders']} orders in {self.seconds:.0f} s, model {self.model}",
         ]
+        if paid_in_e6 := self.account.get("paid_in_e6", 0):
+            found.append(
+                f"{paid_in_e6 / DOLLAR_E6:+.4f} $ that no order explains, such as a payment in or out: "
+                "not in the P&L"
+            )
         if self.difference_e6 is not None:
             worst = max(map(abs, self.difference_e6.values()))
             found.append(

@@ -16,6 +16,7 @@ from kalshi_platform.simulation.replay.execution import CANCEL, IDLE
 from kalshi_platform.simulation.replay.queue import QUEUE_UNKNOWN
 from kalshi_platform.simulation.replay.state import LIVE
 from kalshi_platform.trading.session.core import OpenPosition
+from kalshi_platform.trading.session.result import result_e6
 from kalshi_platform.trading.session.running import RunningSession
 from kalshi_platform.trading.session.snapshot import MarketStand, SessionSnapshot, whose_money
 from kalshi_platform.trading.session.watching.session_watch import PROBLEM_ALARM
@@ -40,7 +41,7 @@ def snapshot_of(session: RunningSession, alias: str, model: Mapping[str, int]) -
         run=recorder.run_name, started_ns=session.started_ns, now_ns=recorder.clock.wall_ns(),
         model=core.model, alias=alias, cautions=session.marks.cautions,
         cash_e6=money["cash_e6"], equity_e6=money["equity_e6"], capital_e6=money["capital_e6"],
-        fees_e6=money["fees_e6"], pnl_e6=money["equity_e6"] - money["capital_e6"], orders=money["orders"],
+        fees_e6=money["fees_e6"], pnl_e6=result_e6(money), orders=money["orders"],
         fills=money["fills"], decisions=core.counters["decisions"], frames=core.counters["frames"],
         groups=len(core.books.groups), markets=tuple(markets),
         last_fills=tuple(_plain(row) for row in account.ledger(_LAST_FILLS)),

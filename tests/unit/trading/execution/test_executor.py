@@ -127,7 +127,7 @@ def test_an_unknown_order_counts_as_filled_against_every_limit(benches):
     assert {line.state for line in snapshot.orders} == {"unknown"}
     assert {u.limit: u.value for u in snapshot.used}["account_loss_usd"] == 4_169_100
     bench.executor.mark(A, 100, 9_900, bench.clock.wall_ns())
-    bench.executor._results.changed(A, bench.clock.wall_ns())
+    bench.executor._results.filled(A, bench.clock.wall_ns())
     bench.run(bench.executor.maintain())
     assert bench.executor.snapshot().mode_why.startswith("day_loss_usd")
 
@@ -537,3 +537,33 @@ def test_ended_orders_leave_memory_and_late_reports_of_them_find_the_journal(ben
     assert bench.executor.ledger.cash_e6 == bench.account.cash_e6
     assert len(bench.executor.ledger.orders) == 3
     assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+
+
+def test_a_refusal_whose_end_the_stream_told_first_halts_nothing(bench):
+    def tell_end() -> None:
+        body = {
+            "order_id": "o-crossed", "client_order_id": bench.executor._keeper.journal.next_client_id,
+            "ticker": A, "book_side": "bid", "status": "canceled", "yes_price_dollars": "0.4000",
+            "initial_count_fp": "10.00", "fill_count_fp": "0.00", "remaining_count_fp": "0.00",
+            "exchange_index": 0, "last_update_reason": "PostOnlyCrossCancel",
+        }  # fmt: skip
+        order = next(iter(bench.executor.ledger.live.values()))
+        bench.executor.take_message(
+            {"type": "user_order", "msg": body | {"client_order_id": order.client_order_id}}
+        )
+
+    create = bench.account.create
+
+    async def told_first(order, hindrance):
+        outcome = await create(order, hindrance)
+        tell_end()
+        return outcome
+
+    bench.account.create = told_first
+    bench.account.next_create.append("refused")
+    order = bench.submit().order
+    bench.calm(5)
+    assert order.state is OrderState.CANCELLED
+    assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+    bench.account.create = create
+    assert bench.submit().order is not None

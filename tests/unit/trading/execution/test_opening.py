@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from made.execution import A, B
@@ -10,6 +11,7 @@ from made.plain_account import S
 
 from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError
 from kalshi_platform.trading.execution.journal import account_lock
+from kalshi_platform.trading.execution.reconcile.reconciler import Reconciler
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
 
@@ -159,3 +161,54 @@ def test_limits_of_pace_and_day_survive_a_restart(benches):
     bench.crash()
     bench.open()
     assert {r.limit for r in bench.submit(qty_e2=100).refusals} == {"day_orders"}
+
+
+def test_what_a_person_resumed_over_halts_no_second_time_after_a_restart(bench):
+    bench.clock.now_ns += S
+    bench.account.end(bench.account.place("by-hand", A, "bid", 3_000, 100))
+    bench.deliver()
+    bench.account.next_create.append("lost_accepted")
+    bench.submit()  # the market's ended orders are looked at
+    bench.calm(80)
+    assert "foreign_order by-hand" in bench.executor.snapshot().mode_why
+    bench.executor.resume("mine")
+    bench.close()
+    bench.open()
+    bench.account.next_create.append("lost_accepted")
+    bench.submit()
+    bench.calm(80)
+    assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+
+
+def test_fills_that_were_given_up_are_not_waited_for_after_a_restart(bench):
+    bench.account.next_create.append("fill_first")
+    order = bench.submit(qty_e2=1_000).order
+    bench.deliver()
+    bench.account.orders[order.order_id].filled_e2 = 700  # 200 more than any fill tells
+    bench.account.tell(bench.account.orders[order.order_id])
+    bench.deliver()
+    bench.calm(140)
+    assert "missing_fill" in bench.executor.snapshot().mode_why
+    bench.executor.resume("seen")
+    bench.calm(2)
+    bench.crash()
+    found = bench.open().ledger.of(order.client_order_id, None)
+    assert (found.written_off_e2, found.fills_missing_e2) == (200, 0)
+    bench.calm(80)
+    assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+
+
+def test_a_first_comparison_that_is_not_whole_forgets_no_foreign_order(benches):
+    bench = benches(opened=False)
+    bench.account.place("by-hand", A, "bid", 3_000, 100)
+    real = Reconciler.compare
+
+    async def broken(self):
+        return replace(await real(self), why="cut")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reconciler, "compare", broken)
+        refused(bench, ExchangeError, "not whole")
+    bench.open()
+    assert bench.executor.snapshot().mode is RiskMode.HALTED
+    assert "by-hand" in bench.executor.snapshot().mode_why

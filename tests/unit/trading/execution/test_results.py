@@ -105,3 +105,73 @@ def test_marks_that_cannot_be_are_damage(bench, text):
     with pytest.raises(DataError, match="its marks are"):
         bench.open()
     bench._executor = None
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_position_of_a_new_journal_gained_nothing_today(benches, restarts):
+    """By hand: 10 YES that cost 0.30, first seen at 0.90 and then at 0.31: 5.90 lost today."""
+    bench = benches({"day_loss_usd": 5}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 3_000, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.calm(3)
+    bench.executor.mark(A, None, None, bench.clock.wall_ns())  # an empty side is no price
+    if restarts:
+        bench.calm(120)
+        bench.close()
+        bench.open()
+    bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
+    bench.calm(2)
+    if restarts:
+        bench.close()
+        bench.open()
+        bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
+    assert bench.executor._results.losses.day_loss_e6 == bench.executor._results.losses.drawdown_e6 == 0
+    bench.executor.mark(A, 3_100, 3_200, bench.clock.wall_ns())
+    assert bench.executor._results.losses.day_loss_e6 == 5_900_000
+    bench.calm(2)
+    assert bench.executor.snapshot().mode_why.startswith("day_loss_usd: 5900000 lost")
+
+
+def test_a_position_of_a_new_journal_lost_nothing_today(benches):
+    """By hand: 10 YES that cost 0.90, first price 0.30: the 6.00 were lost before."""
+    bench = benches({"day_loss_usd": 5}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 9_000, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.executor.mark(A, 3_000, 3_100, bench.clock.wall_ns())
+    bench.calm(3)
+    assert bench.executor._results.losses.day_loss_e6 == 0
+    assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+
+
+def test_a_fill_can_be_the_first_price_of_a_position_of_before(benches):
+    """By hand: 10 YES that cost 0.30; one more is bought at 0.80: no gain but the fill's own fee."""
+    bench = benches({}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 3_000, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.account.next_create.append("filled")
+    bench.submit(BID, 8_000, 100, seen={"bid_e4": 7_900, "ask_e4": 8_000})
+    bench.deliver()
+    losses = bench.executor._results.losses
+    assert losses.day_loss_e6 == losses.drawdown_e6 == 200
+    bench.executor.mark(A, 7_000, 7_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 200 + 11 * 100_000
+
+
+def test_a_market_that_was_sold_at_a_loss_counts_in_the_streak(benches):
+    bench = benches({"losing_streak": 2})
+    for ticker in (A, B):
+        for side, price_e4 in ((BID, 5_000), (ASK, 2_000)):
+            bench.account.next_create.append("filled")
+            bench.submit(side, price_e4, 1_000, ticker, seen={"bid_e4": price_e4 - 100, "ask_e4": price_e4})
+            bench.deliver()
+            bench.clock.now_ns += S
+        bench.account.settle(ticker, 0)  # nothing is held: the exchange lists no settlement
+    assert bench.executor._results.losses.streak == 2
+    bench.calm(3)
+    assert bench.executor.snapshot().mode is RiskMode.REDUCING
+    bench.crash()
+    bench.open()
+    assert bench.executor._results.losses.streak == 2

@@ -139,3 +139,13 @@ def test_what_is_not_ours_is_kept_apart(scene):
 def test_a_market_whose_shard_nobody_told_is_an_error_of_ours(scene):
     with pytest.raises(AssertionError, match="shard"):
         scene.ledger.market("KXNEW")
+
+
+def test_what_only_lists_told_is_added_up_at_the_marks():
+    """By hand: 5 $ paid in; then 10 YES that cost 4 $ are found, and 4 $ of cash are gone: nothing came."""
+    ledger = OrderLedger()
+    ledger.open_cash(0, 5_000_000)
+    assert ledger.unexplained_e6 == 5_000_000
+    ledger.correct("M", 0, 1_000, 4_000_000, 1)
+    ledger.open_cash(0, -4_000_000)
+    assert ledger.unexplained_e6 == 5_000_000

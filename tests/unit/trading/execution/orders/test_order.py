@@ -40,3 +40,11 @@ def test_an_order_that_may_be_there_is_exposed_whole(order):
 def test_a_step_tells_whether_it_contradicts(order):
     assert not order.step(OrderEvent.REFUSED)
     assert order.step(OrderEvent.RESTS)
+
+
+def test_an_end_that_is_told_before_the_refusal_is_no_contradiction_unless_something_filled(order):
+    order.step(OrderEvent.ENDED)
+    assert not order.step(OrderEvent.REFUSED)
+    assert order.state is OrderState.CANCELLED
+    order.told_filled_e2 = 1
+    assert order.step(OrderEvent.REFUSED)

@@ -1,5 +1,6 @@
 """Positions and cash: numbers by hand, and the order of fills that changes nothing."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made.execution import ASK, BID, A
@@ -89,3 +90,26 @@ def test_a_correction_knows_what_either_outcome_brings():
 def test_cash_that_leaves_is_the_own_sides_price_and_the_fee():
     assert fill_cash_out_e6(ASK, 9_000, 100, 7) == 100_007
     assert payout_e6(-250, 2_500) == 250 * 7_500
+
+
+def test_the_time_of_the_last_close_is_kept():
+    market = MarketPosition("M", 0)
+    assert market.closed_ns is None
+    market.fill(BID, 4_000, 100, 0, 10)
+    assert (market.opened_ns, market.closed_ns) == (10, None)
+    market.fill(ASK, 4_000, 100, 0, 20)
+    assert (market.opened_ns, market.closed_ns) == (0, 20)
+    market.fill(ASK, 4_000, 100, 0, 30)
+    assert (market.opened_ns, market.closed_ns) == (30, None)
+
+
+@pytest.mark.parametrize(
+    ("position_e2", "mark_e4", "worth_e6"), [(1_000, 4_000, 4_000_000), (-1_000, 4_000, 6_000_000)]
+)
+def test_a_position_is_worth_its_mark(position_e2, mark_e4, worth_e6):
+    market = MarketPosition("M", 0, position_e2)
+    assert market.worth_e6 == 0
+    market.mark_e4 = mark_e4
+    assert market.worth_e6 == worth_e6
+    market.value_e4 = 10_000
+    assert market.worth_e6 == 0

@@ -1,5 +1,7 @@
 """Orders that are not ours: named once, by whose they are."""
 
+from types import SimpleNamespace
+
 import pytest
 from made.execution import A
 
@@ -14,9 +16,10 @@ def report(client_id, status=ReportedStatus.RESTING, exch_ns=50, order_id="o-1")
 
 @pytest.fixture
 def foreign(bench):
-    journal = bench.executor._keeper.journal
-    journal.set_meta("opened_ns", "100")
-    return ForeignOrders(journal)
+    keeper = bench.executor._keeper
+    keeper.set_meta("opened_ns", "100")
+    found = ForeignOrders(keeper)
+    return SimpleNamespace(differences=lambda each: found.differences(each, 200))
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,31 @@ def test_a_cancel_that_left_while_lists_were_read_is_given_its_whole_grace(bench
     bench.clock.now_ns += 16 * S
     bench.run(bench.executor.reconcile())
     assert order.state is OrderState.RESTING
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_person_who_resumes_ends_an_order_that_no_list_shows(bench, restarts):
+    order = bench.submit().order
+    bench.deliver()
+    del bench.account.orders[order.order_id]
+    bench.calm(140)
+    assert bench.executor.snapshot().mode is RiskMode.HALTED
+    if restarts:
+        bench.close()
+        bench.open()
+        bench.calm(70)
+    bench.executor.resume("it is on no page of the exchange")
+    bench.calm(70)
+    assert bench.executor.snapshot().mode is RiskMode.ACTIVE
+    assert bench.executor.ledger.of(order.client_order_id, None).state is OrderState.CANCELLED
+    assert bench.submit().order is not None
+
+
+def test_an_order_that_is_listed_again_is_missing_no_more(bench):
+    order = bench.submit().order
+    bench.deliver()
+    kept = bench.account.orders.pop(order.order_id)
+    bench.calm(70)
+    bench.account.orders[order.order_id] = kept
+    bench.calm(70)
+    assert bench.executor._upkeep._reconciler.missing == set()

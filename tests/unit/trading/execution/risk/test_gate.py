@@ -3,8 +3,10 @@
 import dataclasses
 
 import pytest
-from made.execution import ASK, BID, A, B
+from made.execution import ASK, BID, WIDE, A, B
 from made.plain_account import S
+
+from kalshi_platform.trading.execution.risk.limits import RiskLimits
 
 MS = 1_000_000
 
@@ -161,3 +163,25 @@ def test_every_limit_that_would_be_passed_is_named_at_once(benches):
     bench = benches({"order_contracts": 1, "order_cost_usd": 1, "market_contracts": 1})
     assert set(names(bench.submit())) == {"order_contracts", "order_cost_usd", "market_contracts"}
     assert all(r.words and r.limit for r in bench.submit().refusals)
+
+
+def test_a_losing_position_is_sold_within_the_default_cost_of_one_order(benches):
+    """By hand: 10 YES sold at 0.30 would cost 7.00 as 10 NO; as an exit they bring 3.00 and cost a fee."""
+    bench = benches({"order_cost_usd": 5, "order_contracts": 100})
+    fill(bench, 1_000, price_e4=4_600)
+    low = {"bid_e4": 3_000, "ask_e4": 3_100}
+    # 1,700 more contracts at 0.70 would be bought: 7.00 of the first ten is paid back, 0.70 x 17 is not.
+    assert names(bench.submit(ASK, 3_000, 2_700, seen=low)) == ["order_cost_usd"]
+    assert names(bench.submit(ASK, 3_000, 1_000, seen=low)) == []
+    # The ten are being sold: ten more are a new position, and cost 7.00.
+    assert names(bench.submit(ASK, 3_000, 1_000, seen=low)) == ["order_cost_usd"]
+
+
+def test_the_part_of_an_order_that_closes_costs_nothing(benches):
+    """By hand: 15 NO at 0.70 cost 10.50, ten pairs pay 10.00 back: 0.50, and 0.07 x 15 x 0.21 of fees."""
+    for most, expected in ((0.8, []), (0.7, ["order_cost_usd"])):
+        bench = benches({"order_cost_usd": 5})
+        fill(bench, 1_000, price_e4=4_600)
+        bench.executor._gate.limits = RiskLimits.parse(WIDE | {"order_cost_usd": most})
+        assert names(bench.submit(ASK, 3_000, 1_500, seen={"bid_e4": 3_000, "ask_e4": 3_100})) == expected
+        bench.close()

@@ -63,3 +63,23 @@ def test_a_streak_ends_with_a_gain_and_not_with_nothing():
     assert losing_streak([-1, -1, 0, -1]) == 3
     assert losing_streak([-1, 5, -1]) == 1
     assert losing_streak([-1, 5]) == 0
+
+
+def test_a_shift_moves_results_and_bests_alike():
+    saved = []
+    losses = LossWatch(180 * MINUTE_NS, lambda *row: saved.append(row))
+    for minute, result in ((0, 5), (1, 2)):
+        losses.observe(result, minute * MINUTE_NS)
+    losses.save()
+    losses.shift(100)
+    assert (losses.result_e6, losses.drawdown_e6, losses.day_loss_e6) == (102, 3, 3)
+    losses.save()
+    assert len(saved) == 1  # whoever shifts moves the saved minutes too
+    losses.observe(101, MINUTE_NS)
+    assert losses.drawdown_e6 == 4
+
+
+def test_a_streak_goes_on_from_the_one_before():
+    assert losing_streak([-1, -1], 3) == 5
+    assert losing_streak([-1, 1, -1], 3) == 1
+    assert losing_streak([], 3) == 3

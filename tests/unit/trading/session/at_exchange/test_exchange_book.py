@@ -22,6 +22,7 @@ from kalshi_platform.trading.session.at_exchange import exchange_book
 from kalshi_platform.trading.session.at_exchange.exchange_book import ExchangeBook
 from kalshi_platform.trading.session.at_exchange.order_sender import PlannedOrder
 from kalshi_platform.trading.session.at_exchange.traded_market import TradedMarket
+from kalshi_platform.trading.session.result import result_e6
 
 NOW_NS = 1_795_500_000_000_000_000
 TICKER = "KXHIGHNY-26NOV24-B45"
@@ -32,7 +33,11 @@ class ScriptedExecutor:
 
     def __init__(self) -> None:
         self.ledger = SimpleNamespace(
-            markets={}, cash_e6={0: 500_000_000}, live={}, shard_of=lambda _ticker, told: told
+            markets={},
+            cash_e6={0: 500_000_000},
+            live={},
+            unexplained_e6=0,
+            shard_of=lambda _ticker, told: told,
         )
         self.sent: list = []
         self.cancelled: list[str] = []
@@ -110,11 +115,15 @@ class Scene:
         message = {"type": "orderbook_snapshot", "sid": 1, "seq": self.seq, "msg": msg}
         self.books.feed(Frame(self.seq, NOW_NS + self.seq, 1, ""), message)
 
-    async def act(self, action: str) -> list[int]:
+    def act_soon(self, action: str) -> list[int]:
         self.book.show(self.books, 0, self.books.now_ns)
         sent = self.book.act(self.books, 0, self.books.now_ns, np.array([ACTIONS[action], 0], np.int8))
-        await self.book.settle_down()
         return sent.tolist()
+
+    async def act(self, action: str) -> list[int]:
+        sent = self.act_soon(action)
+        await self.book.settle_down()
+        return sent
 
 
 def run(work) -> None:
@@ -472,6 +481,42 @@ def test_an_end_cancels_orders_that_no_slot_holds():
     run(work())
 
 
+def test_no_order_follows_a_cancel_that_is_answered_after_the_session_ended():
+    async def work() -> None:
+        scene, cancelling, answered = Scene(order_style="maker"), asyncio.Event(), asyncio.Event()
+        scene.frame()
+        await scene.act("BUY_YES")
+        cancel = scene.executor.cancel
+
+        async def late(client_order_id):
+            cancelling.set()
+            await answered.wait()
+            return await cancel(client_order_id)
+
+        scene.executor.cancel = late
+        scene.frame(yes="0.4100")
+        scene.act_soon("BUY_YES")
+        await cancelling.wait()
+        ending = asyncio.create_task(scene.book.stop())
+        await asyncio.sleep(0)
+        answered.set()
+        await ending
+        assert len(scene.executor.sent) == 1
+        assert scene.told[-1][1]["words"].startswith("ending: ")
+
+    run(work())
+
+
+def test_a_payment_in_is_no_result():
+    scene = Scene()
+    before = scene.book.figures()
+    scene.executor.ledger.cash_e6[0] += 70_000_000
+    scene.executor.ledger.unexplained_e6 += 70_000_000
+    paid = scene.book.figures()
+    assert paid["equity_e6"] - before["equity_e6"] == paid["paid_in_e6"] == 70_000_000
+    assert result_e6(paid) == result_e6(before) == 0
+
+
 def test_an_end_cancels_what_rests_before_an_answer_that_is_late():
     async def work() -> None:
         scene, answered = Scene(order_style="maker"), asyncio.Event()
@@ -488,6 +533,7 @@ def test_an_end_cancels_what_rests_before_an_answer_that_is_late():
             TradedMarket("KXB-1", "KXB"), scene.executor.sent[0][1], PlannedOrder(1, 4_000, 100, NOW_NS),
             {"group": 0, "slot": 1, "now_ns": NOW_NS},
         )  # fmt: skip
+        await asyncio.sleep(0)  # it is on its way
         ending = asyncio.create_task(scene.book.stop())
         for _ in range(5):
             await asyncio.sleep(0)

@@ -1,0 +1,48 @@
+"""The account's newest journal on this machine, by the account and not by a session's folder.
+
+Place  the file ``journal`` in the account's folder below the home names its path. Whoever holds the account
+       (account_lock.py) may read the journal that it names: no other process writes it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.places import home
+from kalshi_platform.storage.whole_file import write_whole
+from kalshi_platform.trading.execution.journal.account_name import AccountName
+
+_FILE: Final = "journal"
+
+
+def note_place(account: AccountName) -> Path:
+    """File that names the account's newest journal."""
+    return home() / "trading" / account.digest / _FILE
+
+
+def newest_journal(account: AccountName) -> Path | None:
+    """Path of the account's newest journal, whether or not it is there; None where none was ever opened.
+
+    StorageError where that cannot be read.
+    """
+    place = note_place(account)
+    try:
+        return Path(place.read_text("utf-8").removesuffix("\n"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as err:
+        raise StorageError(
+            f"{place}: names the account's newest journal and cannot be read ({err})"
+        ) from None
+
+
+def note_newest(account: AccountName, path: Path) -> None:
+    """Name the account's newest journal; StorageError where that cannot be written."""
+    place = note_place(account)
+    if newest_journal(account) == path.absolute():
+        return
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, f"{path.absolute()}\n")
+    except OSError as err:
+        raise StorageError(f"{place}: the account's newest journal cannot be named there ({err})") from None

@@ -1,0 +1,133 @@
+"""Another folder of the same account: a halt, the day and the window go on; nothing of them is forgotten."""
+
+import shutil
+
+import pytest
+from made.execution import ACCOUNT, BID, A
+from made.plain_account import S
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.trading.execution.journal.newest import newest_journal, note_place
+from kalshi_platform.trading.execution.risk.modes import RiskMode
+
+
+@pytest.fixture
+def two(benches):
+    """Two folders of one account at one exchange; the second is not opened yet."""
+
+    def make(limits=None):
+        first, second = benches(limits), benches(limits, opened=False)
+        second.account, second.clock = first.account, first.clock
+        return first, second
+
+    return make
+
+
+def bought(bench, price_e4=5_000):
+    bench.account.next_create.append("filled")
+    assert bench.submit(BID, price_e4, 1_000, seen={"bid_e4": price_e4 - 100, "ask_e4": price_e4}).order
+    bench.deliver()
+
+
+def moved(first, second):
+    """End the session in the first folder and begin one in the second."""
+    first.calm(2)
+    first.close()
+    second.clock.now_ns += 5 * S
+    second.open()
+
+
+def test_a_halt_goes_on_in_another_folder_until_a_person_resumes(two):
+    first, second = two()
+    first.run(first.executor.halt("a person"))
+    first.calm(70)
+    moved(first, second)
+    snapshot = second.executor.snapshot()
+    assert snapshot.mode is RiskMode.HALTED
+    assert snapshot.mode_why == f"a person (in {first.folder.absolute() / 'journal.sqlite'})"
+    assert [each.limit for each in second.submit().refusals] == ["not_active"]
+    second.executor.resume("seen")
+    assert second.submit().order is not None
+
+
+def test_a_loss_of_the_day_goes_on_in_another_folder(two):
+    """By hand: 10 YES bought at 0.50 fall to 0.20 in the first folder and to 0.10 in the second."""
+    first, second = two({"day_loss_usd": 3.5, "drawdown_usd": 100})
+    bought(first)
+    first.executor.mark(A, 2_000, 2_100, first.clock.wall_ns())
+    moved(first, second)
+    losses = second.executor._results.losses
+    assert second.executor.snapshot().mode_why.startswith("started; day, drawdown and streak go on from ")
+    assert losses.day_loss_e6 == losses.drawdown_e6 == 3_000_200
+    second.executor.mark(A, 1_000, 1_100, second.clock.wall_ns())
+    assert losses.day_loss_e6 == 4_000_200
+    second.calm(2)
+    assert second.executor.snapshot().mode_why.startswith("day_loss_usd: 4000200 lost")
+    second.close()
+    second.open()  # and a restart there forgets nothing of it
+    assert second.executor._results.losses.day_loss_e6 == 4_000_200
+
+
+def test_orders_and_contracts_of_the_day_count_in_every_folder(two, benches):
+    first, second = two({"day_orders": 3, "orders_per_minute": 100})
+    bought(first)
+    moved(first, second)
+    bought(second)
+    third = benches({"day_orders": 3, "orders_per_minute": 100}, opened=False)
+    third.account, third.clock = first.account, first.clock
+    moved(second, third)
+    bought(third)
+    assert {each.limit for each in third.submit(qty_e2=100).refusals} == {"day_orders"}
+    third.crash()
+    third.open()
+    assert {each.limit for each in third.submit(qty_e2=100).refusals} == {"day_orders"}
+
+
+def test_markets_lost_in_a_row_count_in_every_folder(two):
+    first, second = two({"losing_streak": 2})
+    bought(first)
+    first.account.settle(A, 0)
+    first.executor.reconnected()
+    first.calm(3)
+    assert first.executor._results.losses.streak == 1
+    moved(first, second)
+    assert second.executor._results.losses.streak == 1
+    second.executor._results.accept(second.clock.wall_ns())
+    assert second.executor._results.losses.streak == 0
+
+
+def test_a_journal_that_is_gone_is_said_to_be(two):
+    first, second = two()
+    first.close()
+    shutil.rmtree(first.folder)
+    second.open()
+    assert second.executor.snapshot().mode is RiskMode.ACTIVE
+    assert "is gone: limits of day and window begin at 0" in second.executor.snapshot().mode_why
+
+
+def test_a_journal_that_cannot_be_read_is_refused_with_the_ways_on(two):
+    first, second = two()
+    first.close()
+    (first.folder / "journal.sqlite").write_bytes(b"no journal" * 1_000)
+    with pytest.raises(ContractError, match=r"cannot be taken over.*Go on in its folder, or remove"):
+        second.open()
+    note_place(ACCOUNT).unlink()
+    second.open()
+    assert second.executor.snapshot().mode is RiskMode.ACTIVE
+
+
+def test_a_halt_of_a_newer_folder_holds_in_an_older_one(two):
+    first, second = two()
+    moved(first, second)
+    second.run(second.executor.halt("a person"))
+    second.calm(70)
+    second.close()
+    first.open()
+    assert first.executor.snapshot().mode_why.startswith("a person (in ")
+
+
+def test_the_newest_journal_is_the_one_that_was_opened_last(two):
+    first, second = two()
+    assert newest_journal(ACCOUNT) == first.folder.absolute() / "journal.sqlite"
+    moved(first, second)
+    assert newest_journal(ACCOUNT) == second.folder.absolute() / "journal.sqlite"
