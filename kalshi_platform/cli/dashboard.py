@@ -35,6 +35,8 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
 _SAY_EVERY_S: Final = 30.0
 #: Seconds that a server gets to end by itself.
 _PATIENCE_S: Final = 6.0
+#: Signals that end a command.
+_ENDING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]
 
 
@@ -240,10 +242,14 @@ def _serve(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     raise_on_termination()
     tell.note(f"starting {command[2]}; its address follows when it answers")
-    process = subprocess.Popen(
-        command, stdout=sys.stderr, start_new_session=True, env={**os.environ, **(env or {})}
-    )
+    # A signal while the server is being started would leave it behind: nobody would know its number yet.
+    before, process = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING), None
     try:
+        process = subprocess.Popen(
+            command, stdout=sys.stderr, start_new_session=True, env={**os.environ, **(env or {})},
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509
+        )  # fmt: skip
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if _answers(health, process):
             _show(url, browser)
             sys.stdout.flush()
@@ -251,7 +257,8 @@ def _serve(
     except KeyboardInterrupt:
         code = 0
     finally:
-        if process.poll() is None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if process is not None and process.poll() is None:
             _end_family(process)
     if code:
         raise ContractError(f"{command[2]} ended with code {code}: see above")

@@ -245,3 +245,26 @@ def test_a_terminal_that_is_closed_leaves_no_server_behind():
                 program.send_signal(signal.SIGHUP)
                 program.communicate(timeout=600)
     assert not psutil.pid_exists(server)
+
+
+#: The same, whose signal comes right after the server's process was made and before anybody knows its number.
+EARLY = HELD.replace(
+    "signal.signal(signal.SIGHUP",
+    """
+import os, subprocess
+start = subprocess.Popen
+def early(*args, **more):
+    made = start(*args, **more)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return made
+subprocess.Popen = early
+signal.signal(signal.SIGHUP""",
+)
+
+
+def test_a_signal_while_the_server_is_made_leaves_none_behind():
+    command = [sys.executable, "-c", EARLY.replace("time.sleep(600)", "time.sleep(599.25)"), "9"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    left = [p.pid for p in psutil.process_iter(["cmdline"]) if "599.25" in str(p.info["cmdline"])]
+    assert left == []
