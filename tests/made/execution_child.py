@@ -55,6 +55,13 @@ SETTINGS = {
 }  # fmt: skip
 
 
+#: Orders that the lives of one schedule have together at least, and before any halt at random: the cancel of
+#: all orders holds new ones back for a minute.
+LEAST_ORDERS = 4
+#: A trader that does not have them by then hangs.
+_HANGS_S = 400.0
+
+
 class Outages:
     """A line on which names stop resolving for a while."""
 
@@ -162,7 +169,7 @@ class Trader:
         kind = draw.random()
         if kind < 0.25 and live:
             await self.executor.cancel(draw.choice(live).client_order_id)
-        elif 0.25 <= kind < 0.254:
+        elif 0.25 <= kind < 0.254 and len(self.executor.ledger.orders) >= LEAST_ORDERS:
             self.executor.request_halt("at random")
         elif self.views:
             view = draw.choice(list(self.views.values()))
@@ -184,12 +191,16 @@ class Trader:
             await asyncio.sleep(0.3)
 
     async def trade(self) -> None:
-        """Do what the plan's number of acts says, three at a time; a halt ends as soon as it may."""
+        """Act as often as the plan says, three at a time; a halt ends as soon as it may.
+
+        Go on until there are LEAST_ORDERS: where most writes time out, most acts are refused.
+        """
         looking = asyncio.create_task(self.keep_looking())
-        end = time.monotonic() + self.plan["most_s"]
+        end = time.monotonic() + _HANGS_S
         jobs: set[asyncio.Task[None]] = set()
         acts = 0
-        while acts < self.plan["acts"] and time.monotonic() < end:
+        while acts < self.plan["acts"] or len(self.executor.ledger.orders) < LEAST_ORDERS:
+            assert time.monotonic() < end, f"{acts} acts, {len(self.executor.ledger.orders)} orders"
             if len(jobs) < 3:
                 jobs.add(asyncio.create_task(self.act()))
                 acts += 1
@@ -282,6 +293,8 @@ async def live(plan: dict[str, Any], folder: Path) -> None:
 def run(folder: str) -> None:
     """Live one life by the plan in ``folder``; its log and its error go to files there."""
     place = Path(folder)
+    # Of its own: the journal of another schedule is no earlier one of this trader.
+    os.environ["KALSHI_PLATFORM_HOME"] = str(place / "home")
     logging.basicConfig(filename=place / "log", level=logging.WARNING, force=True)
     logging.getLogger("stamina").setLevel(logging.ERROR)
     try:

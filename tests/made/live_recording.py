@@ -14,6 +14,7 @@ from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_SETS, TEMPORAL, columns
 from kalshi_platform.data.market_data.capture import ConnectionEnd, Frame
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.live.books import LiveBooks
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.trading.exchange.clock import SystemClock
@@ -34,6 +35,8 @@ from made.live_capture import Seen
 from made.sim_server import demo_keys
 
 WINDOW = 12
+#: Time of the exchange in which everything happens that a script waits for, many times over.
+_ENOUGH_NS = 8 * 3_600 * NS_PER_SECOND
 SERIES = ("WORLDONE", "WORLDTOP", "WORLDBKT")
 
 
@@ -56,6 +59,7 @@ class LiveSession(LiveBooks):
         self.refused: list[str] = []
         self.n_frames = 0
         self.outcomes_heard: dict[str, int] = {}  # market -> known_ns
+        self.fees_heard: dict[str, int] = {}  # event -> when a change of its fees was heard first
         super().__init__(config, WINDOW, hears_rest=True, use_yes_price=True)
 
     def take(self, taken: Taken) -> None:
@@ -66,6 +70,8 @@ class LiveSession(LiveBooks):
         try:
             message = taken.message if isinstance(taken.message, dict) else {}
             touched = self.feed(Frame(self.n_frames, taken.recv_ns, taken.conn, taken.raw.decode()), message)
+            if message.get("type") == "event_fee_update":
+                self.fees_heard.setdefault(message["msg"]["event_ticker"], taken.recv_ns)
         except DataError as err:
             self.refused.append(str(err))
             touched = list(range(len(self.groups)))
@@ -80,6 +86,8 @@ class LiveSession(LiveBooks):
     def answer(self, document: Mapping[str, Any]) -> None:
         """Take an answer that the recorder kept."""
         self.tell(json.loads(json.dumps(document)))
+        for change in document.get("event_fee_changes", ()):
+            self.fees_heard.setdefault(change["event_ticker"], document["known_ns"])
         for ticker, record in self._rest.records.items():
             if record.settlement is not None:
                 self.outcomes_heard.setdefault(ticker, document["known_ns"])
@@ -141,11 +149,14 @@ class Scene(NamedTuple):
         answer = await self.admin.post("/admin/faults", json={"kind": kind, **fault})
         assert answer.status_code == 200, answer.text
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 240.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                assert self.recorder.why_stopped is None, self.recorder.why_stopped
-                await asyncio.sleep(0.02)
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; by the exchange's clock, which slips where the machine cannot keep up."""
+        clock = self.server.venue.clock
+        end_ns = clock.now_ns + _ENOUGH_NS
+        while not condition():
+            assert self.recorder.why_stopped is None, self.recorder.why_stopped
+            assert clock.now_ns < end_ns, "it has not happened in hours of the exchange"
+            await asyncio.sleep(0.02)
 
 
 def record_served(
@@ -168,7 +179,7 @@ def record_served(
             base = served.admin_url.removesuffix("/admin")
             async with (
                 RestTransport(RestSettings.parse({"url": served.url}), signer, clock, rng) as transport,
-                httpx.AsyncClient(base_url=base, headers=headers, timeout=30) as admin,
+                httpx.AsyncClient(base_url=base, headers=headers, timeout=None) as admin,
             ):
                 recorder = Recorder(
                     out,
@@ -181,7 +192,7 @@ def record_served(
                 )  # fmt: skip
                 if session is not None:
                     beside(recorder, session)
-                work = [asyncio.create_task(recorder.run())]
+                work = asyncio.create_task(recorder.run())
                 listening = [] if own is None else [asyncio.create_task(listen(served.url, own))]
                 try:
                     await script(Scene(server, recorder, admin))
@@ -190,7 +201,7 @@ def record_served(
                     for task in listening:
                         task.cancel()
                     await asyncio.gather(*listening, return_exceptions=True)
-                    await asyncio.wait_for(work[0], 120)
+                    await work
         return recorder.follower.kinds
 
     return asyncio.run(run())

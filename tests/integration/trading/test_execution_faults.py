@@ -137,7 +137,7 @@ class Run:
         key = RawKey(demo_keys(), "ed25519")
         outage = self.draw.choice([0.0, 0.0, 0.0, 0.5, 1.5])
         self.folder.joinpath("plan.json").write_text(json.dumps({
-            "seed": self.seed, "life": life, "acts": self.draw.randint(8, 30), "most_s": 6.0, "trades": True,
+            "seed": self.seed, "life": life, "acts": self.draw.randint(8, 30), "trades": True,
             "outage_s": outage, "url": self.served.url, "ws_url": self.served.ws_url, "key_id": key.key_id,
             "key_file": str(demo_keys() / "ed25519.pem"),
         }))  # fmt: skip
@@ -257,5 +257,5 @@ def test_schedules_of_faults_and_kills_leave_nothing_doubled_forgotten_or_unlike
     for first in range(FIRST, FIRST + SCHEDULES, WORKERS * PER_SERVER):
         asyncio.run(serve_side_by_side(first))
     print(json.dumps(dict(sorted(totals.items())), indent=1))
-    assert totals["orders"] > 3 * SCHEDULES
+    assert totals["orders"] >= execution_child.LEAST_ORDERS * SCHEDULES
     assert totals["fills"] > 0

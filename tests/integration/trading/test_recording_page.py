@@ -18,6 +18,7 @@ import pytest
 import yaml
 from made.ends_itself import CAP_MINUTES
 from made.pace import Within
+from made.told_holes import assert_only_told_holes
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
@@ -62,16 +63,18 @@ def addresses(home: Path) -> Iterator[dict[str, str]]:
 def program(folder: Path, addresses: dict[str, str]) -> None:
     """A ``kalshi-platform`` that finds the simulated exchange where the page means the real one.
 
-    It records until there are frames, and the books of its markets are proven nearly all the time.
+    It records until there are many frames, and asks that exchange for its time without a limit of its own.
     """
     more = ["--rest-url", addresses["REST"], "--stream-url", addresses["WebSocket"]]
     more += ["--minutes", str(CAP_MINUTES)]
     folder.mkdir()
     path = folder / "kalshi-platform"
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\nfrom made.ends_itself import end_when\n"
-        "from kalshi_platform.cli.start import main\n"
-        "def seen(now):\n    return now['frames_acknowledged'] > 1_000 and now['coverage'] > 0.995\n"
+        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\nfrom aiohttp import ClientTimeout\n"
+        "from made.ends_itself import end_when\nfrom kalshi_platform.cli.start import main\n"
+        "from kalshi_platform.trading.recorder import exchange_time\n"
+        "exchange_time._TIMEOUT = ClientTimeout(total=None)\n"
+        "def seen(now):\n    return now['frames_acknowledged'] > 2_000\n"
         f"if sys.argv[1:3] == ['record', '--series']:\n    sys.argv += {more!r}\n"
         "    out = Path(sys.argv[sys.argv.index('--out') + 1])\n"
         "    end_when(out / '.recorder' / 'status.json', seen)\nmain()\n"
@@ -100,7 +103,8 @@ def run_block(block: str, tmp_path: Path, home: Path, addresses: dict[str, str])
 def test_the_three_lines_of_the_readme_record_and_build(tmp_path, home, addresses):
     run_block(THREE_LINES, tmp_path, home, addresses)
     (run,) = json.loads((tmp_path / "data" / "kalshi" / "manifest.json").read_text())["recordings"]
-    assert run["proven_ns"] > 0.9 * run["wanted_ns"] > 0
+    out = tmp_path / "recordings" / "kalshi"
+    assert_only_told_holes(out, run["run"], run["proven_ns"], run["wanted_ns"])
 
 
 def test_the_trial_of_a_key_works_and_a_wrong_key_is_told_at_once(tmp_path, home, addresses):
@@ -111,13 +115,30 @@ def test_the_trial_of_a_key_works_and_a_wrong_key_is_told_at_once(tmp_path, home
     }  # fmt: skip
     words = [
         *example.PROGRAM, "record", "--series", "WORLDBKT", "--out", str(tmp_path / "wrong"),
-        "--minutes", "0.1",
+        "--minutes", str(CAP_MINUTES),
         "--rest-url", addresses["REST"], "--stream-url", addresses["WebSocket"],
     ]  # fmt: skip
-    said = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert said.returncode == 0, said.stderr
-    assert "not connected: " in said.stderr
-    assert "401" in said.stderr
+    # On a slow machine the first try may end before the exchange has answered it.
+    while "not connected: TimeoutError" in (said := said_until_not_connected(words, environment)):
+        pass
+    assert "not connected: " in said
+    assert "401" in said
+
+
+def said_until_not_connected(words: list[str], environment: dict[str, str]) -> str:
+    """Run a recorder until it tells why it is not connected, end it by SIGTERM; returns what it said."""
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as recorder:
+        try:
+            assert recorder.stderr is not None
+            said = ""
+            while "not connected: " not in said and (line := recorder.stderr.readline()):
+                said += line
+            recorder.send_signal(signal.SIGTERM)
+            said += recorder.stderr.read()
+            assert recorder.wait() == 0, said
+        finally:
+            recorder.kill()
+    return said
 
 
 def test_the_commands_of_the_page_record_certify_and_build(tmp_path, home, addresses):
@@ -126,11 +147,11 @@ def test_the_commands_of_the_page_record_certify_and_build(tmp_path, home, addre
     state = json.loads(told.stdout)
     assert state["frames"] > 20
     assert state["markets"]
-    assert state["coverage"] > 0.99
     manifest = json.loads((tmp_path / "data" / "mine" / "manifest.json").read_text())
     (run,) = manifest["recordings"]
     assert run["markets"] == len(state["markets"])
-    assert run["proven_ns"] > 0.99 * run["wanted_ns"]
+    assert_only_told_holes(tmp_path / "recordings", run["run"], run["proven_ns"], run["wanted_ns"])
+    assert state["coverage"] == round(run["proven_ns"] / run["wanted_ns"], 6)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -112,8 +112,9 @@ def place_by_hand(desk: Desk, client_id: str) -> httpx.Response:
         "time_in_force": "good_till_canceled", "self_trade_prevention_type": "taker_at_cross",
     }  # fmt: skip
     return httpx.post(
-        desk.exchange.served.url + "/portfolio/events/orders", json=body, headers=key.headers("POST", path)
-    )
+        desk.exchange.served.url + "/portfolio/events/orders", json=body, headers=key.headers("POST", path),
+        timeout=None,
+    )  # fmt: skip
 
 
 def _of(kind: str, method: str, **more: object) -> dict[str, object]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from made.pace import Within
 from made.pseudo_terminal import PATIENCE_S, PseudoTerminal
+from made.session_ends import assert_rest_was_told
 from made.trading_scene import SERIES, ThreadedExchange, key_in_environment, registry_with_model
 from rich.control import strip_control_codes
 
@@ -84,8 +85,8 @@ def test_h_halts_within_five_seconds_and_q_ends_with_report_and_terminal(tmp_pat
             resting = dict(exchange.server.venue.account.by_core)
         finally:
             terminal.close()
-    assert resting == {}
     report = json.loads((tmp_path / "session" / "report.json").read_text())
+    assert_rest_was_told(resting, report["ended"]["problems"])
     assert report["ended"]["why"] == "ended at the terminal"
     last = terminal.drawn.rpartition("\x1b[?1049l")[2]
     assert "stopped: ended at the terminal" in last
