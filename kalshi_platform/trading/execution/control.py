@@ -83,20 +83,25 @@ class TradingControl:
             self._require_calm([stop for name, stop in self.stops.items() if name != "streak"])
         self._set(RiskMode.REDUCING, why)
 
-    def resume(self, why: str, seen: Collection[str] = ()) -> None:
-        """Trade again; LimitError says what stands against it. ``seen``: stops that a person takes."""
-        self._require_calm([stop for name, stop in self.stops.items() if name not in seen])
+    def resume(self, why: str, seen: Collection[str] = (), gone: Collection[str] = ()) -> None:
+        """Trade again; LimitError says what stands against it.
+
+        ``seen``: stops that a person takes; ``gone``: client ids of orders that no list shows any more.
+        """
+        self._require_calm([stop for name, stop in self.stops.items() if name not in seen], gone)
         self._set(RiskMode.ACTIVE, why)
 
-    def _require_calm(self, stops: Iterable[Callable[[], str | None]]) -> None:
+    def _require_calm(self, stops: Iterable[Callable[[], str | None]], gone: Collection[str] = ()) -> None:
         """Raise LimitError where something stands against leaving the present mode."""
+        resting = [order for order in self._working() if order.client_order_id not in gone]
+        unknown = [o for o in self._keeper.ledger.undecided() if o.client_order_id not in gone]
         left_s = (self._held_until_ns - self._clock.mono_ns()) / NS_PER_SECOND
         reasons = []
         if left_s > 0:
             reasons.append(f"a cancel of all orders may hit new ones for {left_s:.0f} s more")
-        if self.state.mode is RiskMode.HALTED and (self._wants_cancel_all or any(self._working())):
+        if self.state.mode is RiskMode.HALTED and (self._wants_cancel_all or resting):
             reasons.append("orders still rest or their cancels are under way")
-        if self.state.write_unknown or self._keeper.ledger.undecided():
+        if self.state.write_unknown or unknown:
             reasons.append("the outcome of a write is unknown")
         if not self.state.is_reconciled:
             reasons.append(self.state.reconciled_why)

@@ -248,9 +248,9 @@ class Executor:
 
         ``accept_losses``: count day, drawdown and streak anew from the present result.
         """
-        self._upkeep.end_missing()
         seen = {"contradictions"} | ({"losses", "streak"} if accept_losses else set())
-        self._control.resume(why, seen)
+        self._control.resume(why, seen, self._upkeep.missing)
+        self._upkeep.end_missing()
         self._upkeep.accept_surprises()
         if accept_losses:
             self._results.accept(self._clock.wall_ns())
@@ -367,8 +367,12 @@ class Executor:
 
     async def close(self) -> None:
         """Write what is left and let the account go; orders that rest stay (halt first to end them)."""
-        self._results.save()
+        self.save()
         self._keeper.journal.close()
+
+    def save(self) -> None:
+        """Write results and marks as they are now."""
+        self._results.save()
 
 
 def _request_of(intent: Intent, client_order_id: str, shard: int) -> NewOrder:

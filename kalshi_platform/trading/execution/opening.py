@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from kalshi_platform.domain.errors import ContractError, ExchangeError
+from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError, StorageError
 from kalshi_platform.domain.units import NS_PER_DAY
 from kalshi_platform.trading.exchange.clock import ExchangeClock
 from kalshi_platform.trading.execution.control import OrderPort, TradingControl
 from kalshi_platform.trading.execution.day_counts import day_counts
 from kalshi_platform.trading.execution.executor import Executor
 from kalshi_platform.trading.execution.journal.account_name import AccountName
-from kalshi_platform.trading.execution.journal.journal import OrderJournal, open_journal
+from kalshi_platform.trading.execution.journal.journal import OrderJournal, open_held, open_journal
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.journal.newest import note_newest
 from kalshi_platform.trading.execution.journal.recover import checked_rows, find_order, recover
@@ -34,7 +34,7 @@ from kalshi_platform.trading.execution.risk.gate import RiskGate, RiskState
 from kalshi_platform.trading.execution.risk.limits import RiskLimits
 from kalshi_platform.trading.execution.risk.losses import MINUTE_NS, LossWatch
 from kalshi_platform.trading.execution.settings import ExecutionSettings
-from kalshi_platform.trading.execution.taking_over import take_over
+from kalshi_platform.trading.execution.taking_over import cannot_take_over, journal_before, take_over
 from kalshi_platform.trading.execution.upkeep import Upkeep
 
 _HOUR_NS = NS_PER_DAY // 24
@@ -64,13 +64,40 @@ async def open_executor(
     """
     journal = open_journal(folder, account)
     try:
-        take_over(journal, account, ports.clock.wall_ns())
-        executor = await _open(journal, limits, ports, settings or ExecutionSettings())
+        wanted = settings or ExecutionSettings()
+        if (before := journal_before(journal, account)) is not None:
+            await _take_over(before, journal, account, limits, ports, wanted)
+        executor = await _open(journal, limits, ports, wanted)
         note_newest(account, journal.path)
     except BaseException:
         journal.close()
         raise
     return executor
+
+
+async def _take_over(
+    path: Path,
+    journal: OrderJournal,
+    account: AccountName,
+    limits: RiskLimits,
+    ports: ExecutionPorts,
+    settings: ExecutionSettings,
+) -> None:
+    """Open the account's newest journal once more, end what it left, and take over what it knows then."""
+    try:
+        older = open_held(path, account)
+        try:
+            executor = await _open(older, limits, ports, settings)
+            executor.end_leftovers()
+            await executor.maintain()
+            executor.save()
+            take_over(older, journal, ports.clock.wall_ns())
+        finally:
+            older.close()
+    except ExchangeError as err:
+        raise ExchangeError(cannot_take_over(account, err)) from None
+    except (ContractError, DataError, StorageError) as err:
+        raise ContractError(cannot_take_over(account, err)) from None
 
 
 async def _open(
@@ -100,6 +127,7 @@ async def _open(
     grave = [each.words for each in found if each.is_grave]
     if grave:
         control.halt(f"{len(grave)} grave differences at the start, first: {grave[0]}")
+    reconciler.note_told()
     if not report.is_whole:
         raise ExchangeError(
             f"not opened: {report.why}; nothing is traded on lists that are not whole: try again"

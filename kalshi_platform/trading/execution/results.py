@@ -17,6 +17,7 @@ from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.trading.exchange.new_orders import BookSide
 from kalshi_platform.trading.execution.journal.journal import OrderJournal, damaged
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
+from kalshi_platform.trading.execution.orders.positions import MarketPosition
 from kalshi_platform.trading.execution.risk.limits import RiskLimits, usd_e6
 from kalshi_platform.trading.execution.risk.losses import LossWatch, losing_streak
 
@@ -101,14 +102,18 @@ class Results:
     def save(self) -> None:
         """Bring the present minute and the marks of open positions to the journal."""
         self.losses.save()
+        self._save_marks()
+        if self._keeper.journal.meta_ns(STREAK) != self.losses.streak:
+            self._keeper.set_meta(STREAK, str(self.losses.streak))
+
+    def _save_marks(self) -> None:
+        """Write the marks of open positions, of which a price was seen."""
         markets = self._keeper.ledger.markets.values()
         seen = (m for m in markets if m.held_e2 and m.ticker not in self._at_cost)
         marks = {m.ticker: m.mark_e4 for m in seen if m.mark_e4 is not None}
         if marks != self._saved:
             self._saved = marks
             self._keeper.set_meta(MARKS, json_text(marks, tight=True))
-        if self._keeper.journal.meta_ns(STREAK) != self.losses.streak:
-            self._keeper.set_meta(STREAK, str(self.losses.streak))
 
     def halts(self) -> str | None:
         """Why trading must halt; None where no limit of losses is passed."""
@@ -133,9 +138,11 @@ class Results:
         prices = self._prices.get(ticker)
         if prices is not None and market.held_e2:
             best_e4, worst_e4 = (prices[0], 0) if market.held_e2 > 0 else (prices[1], DOLLAR_E4)
-            if best_e4 is not None or ticker not in self._at_cost:
+            if prices != (None, None) or ticker not in self._at_cost:
                 market.mark_e4 = best_e4 or worst_e4
                 self._see(ticker, market.mark_e4)
+        elif ticker in self._at_cost and market.value_e4 is not None:
+            self._see(ticker, market.value_e4)  # it was paid before any price was seen
         elif ticker in self._at_cost and market.filled_e2 and market.mark_e4 is not None:
             self._see(ticker, market.mark_e4)  # a fill's price came first
         now_e6 = market.pnl_e6
@@ -147,6 +154,7 @@ class Results:
         opened = self._at_cost.pop(ticker, None)
         if opened is not None:
             self._move_results(opened.position_e2 * (price_e4 - opened.mark_e4))
+            self._save_marks()  # in one transaction: a restart between the two would move them again
 
     def _move_results(self, change_e6: int) -> None:
         """Move every result so far alike."""
@@ -171,12 +179,20 @@ class Results:
         """Count markets lost in a row since losses were last accepted: sold, or paid while held."""
         since_ns = self._keeper.journal.meta_ns(_ACCEPTED) or 0
         ended = sorted(
-            (at_ns, m.ticker, m.pnl_e6)
+            (at_ns, m.ticker, pnl_e6)
             for m in self._keeper.ledger.markets.values()
-            if (at_ns := m.settled_ns if m.position_e2 else m.closed_ns) is not None
+            for at_ns, pnl_e6 in [_last_end(m)]
+            if at_ns is not None
         )
         before = self._keeper.journal.meta_ns(STREAK_BEFORE) or 0
         self.losses.streak = losing_streak((pnl for at_ns, _, pnl in ended if at_ns > since_ns), before)
+
+
+def _last_end(market: MarketPosition) -> tuple[int | None, int]:
+    """(time, result) of the last end of a market's position: paid while held, or sold; no time before any."""
+    if market.value_e4 is not None and market.position_e2:
+        return market.settled_ns, market.pnl_e6
+    return market.closed_ns, market.closed_pnl_e6
 
 
 def _marks_of(journal: OrderJournal) -> dict[str, int]:

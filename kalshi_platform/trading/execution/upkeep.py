@@ -82,8 +82,13 @@ class Upkeep:
         """Let the contradictions so far stop trading no longer: a person has seen them."""
         self._surprises = self._keeper.ledger.surprises.total()
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """Client ids of orders that no list shows any more."""
+        return frozenset(self._reconciler.missing)
+
     def end_missing(self) -> None:
-        """End orders that no list shows any more: a person has looked."""
+        """End orders that no list shows any more: a person has looked, and resumed."""
         self._reconciler.end_missing()
 
     # Rounds
@@ -232,6 +237,7 @@ class Upkeep:
         grave = [each.words for each in report.differences if each.is_grave]
         if grave:
             self._control.halt(f"{len(grave)} grave differences, first: {grave[0]}")
+        self._reconciler.note_told()
         self._results.settled(self._clock.wall_ns())
         return report
 

@@ -58,6 +58,7 @@ class SessionSnapshot:
     cash_e6: int
     equity_e6: int
     capital_e6: int
+    paid_in_e6: int  # cash and positions that nothing of the session explains: not in the P&L
     fees_e6: int
     pnl_e6: int
     orders: int

@@ -302,7 +302,9 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
             "trade with that program, or begin a journal in another folder once nothing of yours rests"
         )
     told = (meta.get("key_id"), meta.get("host"))
-    if told != (account.key_id, account.host):
+    # A journal of before 1 December 2026 has the exchange's host as it was spelt.
+    hosts = {told[1], *(AccountName("", f"{scheme}://{told[1]}").host for scheme in ("http", "https"))}
+    if told[0] != account.key_id or account.host not in hosts:
         raise ContractError(
             f"{path}: belongs to key {told[0]} at {told[1]}; this session is {account}: "
             "choose the folder of that account"

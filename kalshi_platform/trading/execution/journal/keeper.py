@@ -121,10 +121,8 @@ class LedgerKeeper:
         self.ledger.correct(ticker, shard, position_e2, cost_e6, at_ns)
         self._write(lambda: self.journal.add_correction(at_ns, kind, ticker, shard, position_e2, cost_e6))
 
-    def write_off(self, order: Order, at_ns: int) -> None:
-        """Wait no longer for the missing fills of an order, also after a restart."""
-        size_e2 = order.fills_missing_e2
-        self.ledger.write_off(order, size_e2)
+    def note_written_off(self, order: Order, size_e2: int, at_ns: int) -> None:
+        """Write that fills of ``size_e2`` are waited for no longer, also after a restart."""
         self.note(at_ns, WRITTEN_OFF, {"client_order_id": order.client_order_id, "size_e2": size_e2})
 
     def add_facts(self, ticker: str, event: str, category: str, shard: int) -> None:

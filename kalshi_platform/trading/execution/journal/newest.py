@@ -4,8 +4,11 @@ Place  the file ``journal`` in the account's folder below the home names its pat
        (account_lock.py) may read the journal that it names: no other process writes it.
 """
 
+import os
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.places import home
@@ -27,10 +30,10 @@ def newest_journal(account: AccountName) -> Path | None:
     """
     place = note_place(account)
     try:
-        return Path(place.read_text("utf-8").removesuffix("\n"))
+        return Path(os.fsdecode(place.read_bytes().removesuffix(b"\n")))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as err:
+    except OSError as err:
         raise StorageError(
             f"{place}: names the account's newest journal and cannot be read ({err})"
         ) from None
@@ -43,6 +46,6 @@ def note_newest(account: AccountName, path: Path) -> None:
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, f"{path.absolute()}\n")
+        write_whole(place, pa.py_buffer(os.fsencode(path.absolute()) + b"\n"))
     except OSError as err:
         raise StorageError(f"{place}: the account's newest journal cannot be named there ({err})") from None

@@ -37,6 +37,7 @@ class Order:
     written_off_e2: int = (
         0  # counted by reports, in no whole list of fills: the position is taken over instead
     )
+    was_refused: bool = False  # its create: nothing of it can fill
     cancel_wanted: bool = False  # by us, so that its end is no news
     reason: str = ""  # of its end, in the exchange's words or ours
     fill_keys: set[tuple[str, str]] = field(default_factory=set)
@@ -80,7 +81,9 @@ class Order:
         """Move by one event; True where it contradicts what the exchange said before."""
         step = STEPS[self.state][event]
         self.state = step.state
-        return step.surprise or (event is OrderEvent.REFUSED and self.filled_e2 > 0)
+        self.was_refused |= event is OrderEvent.REFUSED
+        filled = self.filled_e2 > 0 or event in (OrderEvent.PART_FILLED, OrderEvent.EXECUTED)
+        return step.surprise or (self.was_refused and filled)
 
 
 def event_of_report(report: OrderReport) -> OrderEvent:

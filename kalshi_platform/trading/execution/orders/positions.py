@@ -22,7 +22,8 @@ class MarketPosition:
     position_e2: int = 0
     cost_e6: int = 0  # of the position
     opened_ns: int = 0  # when the position last left zero, as far as anybody told; 0 without one
-    closed_ns: int | None = None  # when it last came back to zero; None with a position, or before any
+    closed_ns: int | None = None  # when it last came back to zero; None where it never did
+    closed_pnl_e6: int = 0  # result of the market then
     if_yes_e6: int = 0
     if_no_e6: int = 0
     fees_e6: int = 0
@@ -70,6 +71,7 @@ class MarketPosition:
         self.fees_e6 += fee_e6
         self.filled_e2 += qty_e2
         self.mark_e4 = price_e4  # until the market's best prices are seen (results.py)
+        self._note_close(at_ns)
 
     def correct(self, position_e2: int, cost_e6: int, at_ns: int) -> None:
         """Take over a change of position that no fill explains, with what the exchange says that it cost."""
@@ -81,13 +83,19 @@ class MarketPosition:
         if self.mark_e4 is None and position_e2:
             own_e4 = min(cost_e6 // abs(position_e2), DOLLAR_E4)
             self.mark_e4 = own_e4 if position_e2 > 0 else DOLLAR_E4 - own_e4
+        self._note_close(at_ns)
+
+    def _note_close(self, at_ns: int) -> None:
+        """Keep time and result where the position came back to zero."""
+        if not self.position_e2:
+            self.closed_ns, self.closed_pnl_e6 = at_ns, self.if_no_e6
 
     def _move(self, change_e2: int, cost_e6: int, at_ns: int) -> None:
         """Change the position by contracts that cost ``cost_e6`` together, and keep its cost and age."""
         before, after = self.position_e2, self.position_e2 + change_e2
         if after * before <= 0:  # opened, closed or turned round
             self.cost_e6 = cost_e6 * abs(after) // abs(change_e2)
-            self.opened_ns, self.closed_ns = (at_ns, None) if after else (0, at_ns)
+            self.opened_ns = at_ns if after else 0
         elif abs(after) > abs(before):
             self.cost_e6 += cost_e6
         else:

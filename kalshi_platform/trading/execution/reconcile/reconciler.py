@@ -8,6 +8,9 @@ Race     positions and cash are read at other moments than fills: a difference c
          as of a time before the last fill, or the last end of an order, prove no difference: reads lag.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.trading.exchange.clock import ExchangeClock
@@ -51,6 +54,7 @@ class Reconciler:
         self._looks, self._pause_s = looks, pause_s
         self._foreign, self._holdings = ForeignOrders(keeper), AccountHoldings(keeper, clock)
         # Orders told as missing, also before a restart; a list that shows one takes it out.
+        self._not_noted: list[Callable[[int], None]] = []
         self.missing = {str(detail.get("client_order_id")) for detail in keeper.journal.notes(_MISSING)}
 
     async def open_account(self) -> ReconcileReport:
@@ -84,11 +88,26 @@ class Reconciler:
                 keeper.correct(now_ns, "opening", ticker, shard, held.position_e2, held.exposure_e6)
         keeper.set_meta(OPENED, str(lists.as_of_ns))
         keeper.set_meta(_AS_OF, str(lists.as_of_ns))
-        found = [each for report in lists.orders for each in self._foreign.differences(report, now_ns)]
+        found = [each for report in lists.orders for each in self._foreign.differences(report)]
         return ReconcileReport(now_ns, lists.as_of_ns, None, tuple(found))
 
+    def note_told(self) -> None:
+        """Write which grave differences were named: the halt for them stands in the journal by now.
+
+        Written before it, a crash between the two would leave what nobody ever names again.
+        """
+        now_ns = self._clock.wall_ns()
+        self._foreign.note_told(now_ns)
+        for note in self._not_noted:
+            note(now_ns)
+        self._not_noted.clear()
+
+    def _note_missing(self, order: Order, now_ns: int) -> None:
+        """Write that no list shows an order any more."""
+        self._keeper.note(now_ns, _MISSING, {"client_order_id": order.client_order_id})
+
     def end_missing(self) -> None:
-        """End orders that whole lists do not show any more: a person who resumes takes them for ended."""
+        """End orders that whole lists do not show any more: a person who resumed takes them for ended."""
         for order in list(self._ledger.live.values()):
             if order.client_order_id in self.missing and not order.is_ended:
                 why = "in none of the exchange's lists: taken for ended by a person who resumed"
@@ -174,7 +193,7 @@ class Reconciler:
         for report in lists.orders:
             order = self._ledger.of(report.client_order_id, report.order_id)
             if order is None:
-                found += self._foreign.differences(report, self._clock.wall_ns())
+                found += self._foreign.differences(report)
                 continue
             before = (order.state, order.filled_e2)
             self._keeper.take_report(report)
@@ -227,14 +246,15 @@ class Reconciler:
                 if self.unknown.is_late_enough(order, lists, mono_ns):
                     theirs = f"{order.filled_e2} filled, fills of {order.fills_e2}"
                     found.append(order_difference(DifferenceKind.MISSING_FILL, order, theirs))
-                    self._keeper.write_off(order, self._clock.wall_ns())
+                    self._not_noted.append(
+                        partial(self._keeper.note_written_off, order, order.fills_missing_e2)
+                    )
+                    self._ledger.write_off(order, order.fills_missing_e2)
                     self.unknown.forget(order.client_order_id)
             elif self._is_missing(order, lists):
                 if self.unknown.is_late_enough(order, lists, mono_ns):
                     self.missing.add(order.client_order_id)
-                    self._keeper.note(
-                        self._clock.wall_ns(), _MISSING, {"client_order_id": order.client_order_id}
-                    )
+                    self._not_noted.append(partial(self._note_missing, order))
                     found.append(order_difference(DifferenceKind.MISSING_ORDER, order, "in no list"))
             elif not order.is_undecided:
                 self.unknown.forget(order.client_order_id)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.trading.exchange.new_orders import BookSide
 from kalshi_platform.trading.execution.orders.intents import Intent
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
@@ -128,8 +128,8 @@ class RiskGate:
             "order_contracts", intent.qty_e2, contracts_e2(limits.order_contracts), "1e-2 contract"
         )
         # A pair of YES and NO pays a dollar at once: what closes a position brings cash, whatever its price.
-        paid_e6 = max(intent.cost_e6 - DOLLAR_E4 * self._closes_e2(intent), 0)
-        cost_e6 = paid_e6 + self.fees_e6(intent, view)
+        opens_e2 = intent.qty_e2 - self._closes_e2(intent)
+        cost_e6 = intent.own_e4 * opens_e2 + self.fees_e6(intent, view)
         yield from _above("order_cost_usd", cost_e6, usd_e6(limits.order_cost_usd), "1e-6 dollar")
         yield from self._price(intent, view)
         if view.bid_e4 is not None and view.ask_e4 is not None:

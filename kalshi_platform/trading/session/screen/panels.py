@@ -110,6 +110,11 @@ def money_text(view: PanelView) -> Text:
     text.append(f"P&L    {dollars(snapshot.pnl_e6, signed=True):>12} $", "bold")
     text.append(f"   fees {dollars(snapshot.fees_e6)} $\n")
     text.append(f"equity {dollars(snapshot.equity_e6):>12} $   began with {dollars(snapshot.capital_e6)} $\n")
+    if snapshot.paid_in_e6:
+        text.append(
+            f"{dollars(snapshot.paid_in_e6, signed=True)} $ that no order explains: not in the P&L\n",
+            "yellow",
+        )
     text.append(
         f"cash   {dollars(snapshot.cash_e6):>12} $   {snapshot.orders} orders, {snapshot.fills} fills\n"
     )

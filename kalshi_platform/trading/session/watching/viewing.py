@@ -41,6 +41,7 @@ def snapshot_of(session: RunningSession, alias: str, model: Mapping[str, int]) -
         run=recorder.run_name, started_ns=session.started_ns, now_ns=recorder.clock.wall_ns(),
         model=core.model, alias=alias, cautions=session.marks.cautions,
         cash_e6=money["cash_e6"], equity_e6=money["equity_e6"], capital_e6=money["capital_e6"],
+        paid_in_e6=money.get("paid_in_e6", 0),
         fees_e6=money["fees_e6"], pnl_e6=result_e6(money), orders=money["orders"],
         fills=money["fills"], decisions=core.counters["decisions"], frames=core.counters["frames"],
         groups=len(core.books.groups), markets=tuple(markets),

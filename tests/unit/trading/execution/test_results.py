@@ -175,3 +175,64 @@ def test_a_market_that_was_sold_at_a_loss_counts_in_the_streak(benches):
     bench.crash()
     bench.open()
     assert bench.executor._results.losses.streak == 2
+
+
+def test_a_market_that_is_entered_again_stays_in_the_streak(benches):
+    bench = benches({"losing_streak": 2})
+    for ticker in (A, B):
+        for side, price_e4 in ((BID, 5_000), (ASK, 2_000)):
+            bench.account.next_create.append("filled")
+            bench.submit(side, price_e4, 1_000, ticker, seen={"bid_e4": price_e4 - 100, "ask_e4": price_e4})
+            bench.deliver()
+            bench.clock.now_ns += S
+        if ticker == A:
+            bought(bench)
+            bench.calm(70)
+            assert bench.executor._results.losses.streak == 1
+    assert bench.executor._results.losses.streak == 2
+
+
+@pytest.mark.parametrize(("price_e4", "paid_e4"), [(9_000, 0), (1_000, 10_000)])
+def test_what_a_position_of_before_is_paid_without_any_price_is_no_result_of_today(
+    benches, price_e4, paid_e4
+):
+    bench = benches({"day_loss_usd": 4, "drawdown_usd": 4}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", price_e4, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.account.settle(A, paid_e4)
+    bench.executor.reconnected()
+    bench.calm(5)
+    losses = bench.executor._results.losses
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+    bench.account.next_create.append("filled")
+    bench.submit(BID, 5_000, 1_000, B, seen={"bid_e4": 4_900, "ask_e4": 5_000})
+    bench.deliver()
+    bench.executor.mark(B, 1_000, 1_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 4_000_200  # and hides no loss of today
+
+
+def test_a_side_that_is_empty_in_a_book_with_prices_is_a_price(benches):
+    """By hand: 10 YES that cost 0.90 meet a book without bids: they were worth nothing before."""
+    bench = benches({"day_loss_usd": 4}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 9_000, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.executor.mark(A, None, 100, bench.clock.wall_ns())
+    assert bench.executor._results.losses.day_loss_e6 == 0
+
+
+def test_a_crash_after_the_first_price_moves_no_result_twice(benches):
+    bench = benches({"day_loss_usd": 2.5, "drawdown_usd": 2.5}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 2_000, 1_000), 1_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.calm(65)
+    bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
+    assert bench.submit(BID, 100, 100, B, seen={"bid_e4": 100, "ask_e4": 200}).order  # a commit
+    bench.crash()
+    bench.open()
+    losses = bench.executor._results.losses
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+    bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)

@@ -1,12 +1,14 @@
 """Another folder of the same account: a halt, the day and the window go on; nothing of them is forgotten."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from made.execution import ACCOUNT, BID, A
 from made.plain_account import S
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, ExchangeError, LimitError, StorageError
+from kalshi_platform.trading.execution import opening
 from kalshi_platform.trading.execution.journal.newest import newest_journal, note_place
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
@@ -27,6 +29,10 @@ def bought(bench, price_e4=5_000):
     bench.account.next_create.append("filled")
     assert bench.submit(BID, price_e4, 1_000, seen={"bid_e4": price_e4 - 100, "ask_e4": price_e4}).order
     bench.deliver()
+
+
+def broken(*_args):
+    raise StorageError("the home is full")
 
 
 def moved(first, second):
@@ -131,3 +137,101 @@ def test_the_newest_journal_is_the_one_that_was_opened_last(two):
     assert newest_journal(ACCOUNT) == first.folder.absolute() / "journal.sqlite"
     moved(first, second)
     assert newest_journal(ACCOUNT) == second.folder.absolute() / "journal.sqlite"
+
+
+def test_a_loss_between_two_folders_is_counted(two):
+    """By hand: 10 YES bought at 0.50 are paid nothing before the second folder begins."""
+    first, second = two({"day_loss_usd": 4, "losing_streak": 1})
+    bought(first)
+    first.executor.mark(A, 5_000, 5_100, first.clock.wall_ns())
+    first.calm(2)
+    first.close()
+    first.account.settle(A, 0)
+    second.clock.now_ns += 5 * S
+    second.open()
+    losses = second.executor._results.losses
+    assert (losses.day_loss_e6, losses.streak) == (5_000_200, 1)
+    second.calm(2)
+    assert second.executor.mode is RiskMode.HALTED
+
+
+def test_an_order_that_was_left_and_filled_counts_in_the_day(two):
+    first, second = two({"day_contracts": 10})
+    first.submit(BID, 4_000, 1_000)
+    first.deliver()
+    first.calm(2)
+    first.close()
+    first.account.fill(first.account.orders["o-1"], 1_000)
+    first.account.sent.clear()
+    second.clock.now_ns += 10 * S
+    second.open()
+    second.calm(3)
+    assert [each.limit for each in second.submit(BID, 4_000, 1_000).refusals] == ["day_contracts"]
+
+
+def test_an_order_that_was_left_at_rest_is_cancelled_and_halts_nothing(two):
+    first, second = two()
+    left = first.submit(BID, 4_000, 1_000).order
+    first.deliver()
+    first.calm(2)
+    first.crash()
+    second.clock.now_ns += 10 * S
+    second.open()
+    assert first.account.orders[left.order_id].status == "canceled"
+    second.calm(30)
+    assert second.executor.mode is RiskMode.ACTIVE
+
+
+def test_a_first_opening_that_failed_leaves_nothing_of_what_it_took_over(two):
+    first, second = two({"day_loss_usd": 4})
+    bought(first)
+    first.executor.mark(A, 2_000, 2_100, first.clock.wall_ns())
+    first.calm(2)
+    first.run(first.executor.halt("a person"))
+    first.calm(70)
+    first.close()
+    first.account.away = True
+    with pytest.raises(ExchangeError, match="cannot be taken over"):
+        second.open()
+    first.account.away = False
+    first.open()
+    first.calm(3)
+    first.executor.resume("seen", accept_losses=True)
+    first.calm(2)
+    moved(first, second)
+    assert second.executor.mode is RiskMode.ACTIVE
+    losses = second.executor._results.losses
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+
+
+def test_a_journals_own_halt_is_not_lifted_by_a_milder_mode_of_the_newest(two):
+    first, second = two()
+    first.executor.reduce("losing_streak")
+    first.calm(2)
+    first.close()
+    first.account.place("hand", A, "bid", 4_000, 100)
+    first.account.sent.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "note_newest", broken)
+        with pytest.raises(StorageError):
+            second.open()
+    second.clock.now_ns += 5 * S
+    second.open()
+    assert second.executor.mode is RiskMode.HALTED
+    with pytest.raises(LimitError, match="may hit new ones"):
+        second.executor.resume("seen")
+
+
+def test_a_folder_that_may_not_be_entered_is_refused_in_words(two, monkeypatch):
+    first, second = two()
+    first.close()
+    exists = Path.exists
+
+    def denied(self):
+        if self.parent == first.folder.absolute():
+            raise PermissionError(13, "Permission denied")
+        return exists(self)
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(ContractError, match=r"cannot be taken over.*Permission denied"):
+        second.open()

@@ -275,3 +275,62 @@ def test_a_position_that_vanished_without_a_settlement_is_no_evidence(bench):
     assert bench.executor.ledger.position_e2(A) == 1_000
     assert not bench.executor.snapshot().last_reconcile.is_whole
     assert "no settlement yet" in bench.executor.snapshot().last_reconcile.why
+
+
+def test_a_kill_after_a_foreign_order_was_named_leaves_a_halt_or_names_it_again(bench):
+    bench.calm(3)
+    bench.account.place("hand", A, "bid", 4_000, 100)
+    bench.account.sent.clear()
+    bench.run(bench.executor.reconcile())
+    assert bench.executor.mode is RiskMode.HALTED
+    bench.crash()  # before the next commit
+    bench.open()
+    bench.calm(5)
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+def test_a_comparison_that_is_stopped_forgets_no_foreign_order(bench):
+    bench.account.place("hand", A, "bid", 4_000, 100)
+    bench.account.sent.clear()
+    bench.account.cash_e6[0] += 5_000_000  # a payment in: the comparison looks again
+    sleep = bench.clock.sleep
+
+    async def stopped(seconds):
+        raise asyncio.CancelledError
+
+    bench.clock.sleep = stopped
+    with pytest.raises(asyncio.CancelledError):
+        bench.run(bench.executor.reconcile())
+    bench.clock.sleep = sleep
+    bench.close()
+    bench.open()
+    bench.calm(30)
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+def test_a_kill_after_an_order_was_missed_leaves_a_halt_or_misses_it_again(bench):
+    bench.submit()
+    bench.deliver()
+    bench.calm(2)
+    bench.account.orders.clear()
+    while bench.executor.mode is RiskMode.ACTIVE:
+        bench.clock.now_ns += 5 * S
+        bench.run(bench.executor.reconcile())
+    bench.crash()
+    bench.open()
+    bench.calm(120)
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+def test_a_resume_that_is_refused_ends_no_missing_order(bench):
+    order = bench.submit().order
+    bench.deliver()
+    bench.calm(2)
+    bench.account.orders.clear()
+    while bench.executor.mode is RiskMode.ACTIVE:
+        bench.clock.now_ns += 5 * S
+        bench.run(bench.executor.reconcile())
+    with pytest.raises(LimitError):  # a cancel of all is due
+        bench.executor.resume("seen")
+    assert not order.is_ended
+    assert order.client_order_id in bench.executor.ledger.live

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import deque
+from contextlib import closing
 
 import pytest
 from made.execution import ACCOUNT, A, intent
@@ -146,3 +147,13 @@ def test_a_disk_that_takes_nothing_more_is_an_error_before_anything_is_sent(tmp_
         with pytest.raises(StorageError, match="no order goes out without it"):
             deque(map(journal.add_order, orders), maxlen=0)
         journal._db.execute("PRAGMA max_page_count=100000")
+
+
+def test_a_journal_of_before_has_its_exchange_as_it_was_spelt(tmp_path):
+    account = AccountName("k", "https://external-api.kalshi.com/trade-api/v2")
+    open_journal(tmp_path / "session", account).close()
+    with closing(sqlite3.connect(tmp_path / "session" / "journal.sqlite")) as database, database:
+        database.execute("UPDATE meta SET value = 'External-api.kalshi.com:443' WHERE name = 'host'")
+    open_journal(tmp_path / "session", account).close()
+    with pytest.raises(ContractError, match="belongs to key"):
+        open_journal(tmp_path / "session", AccountName("k", "https://other.test/trade-api/v2"))

@@ -1,5 +1,7 @@
 """The note of an account's newest journal: absent, written, not to be read."""
 
+import os
+
 import pytest
 
 from kalshi_platform.domain.errors import StorageError
@@ -29,3 +31,9 @@ def test_one_that_cannot_be_read_or_written_is_refused_by_its_name(tmp_path):
     for work in (lambda: newest_journal(ACCOUNT), lambda: note_newest(ACCOUNT, tmp_path / "one")):
         with pytest.raises(StorageError, match="newest journal"):
             work()
+
+
+def test_a_name_that_is_no_text_is_kept_as_it_is(tmp_path):
+    path = tmp_path / os.fsdecode(b"f\xff")
+    note_newest(ACCOUNT, path)
+    assert newest_journal(ACCOUNT) == path

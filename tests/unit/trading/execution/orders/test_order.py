@@ -48,3 +48,9 @@ def test_an_end_that_is_told_before_the_refusal_is_no_contradiction_unless_somet
     assert order.state is OrderState.CANCELLED
     order.told_filled_e2 = 1
     assert order.step(OrderEvent.REFUSED)
+
+
+def test_a_fill_of_an_order_whose_create_was_refused_is_a_contradiction(order):
+    order.step(OrderEvent.ENDED)
+    assert not order.step(OrderEvent.REFUSED)
+    assert order.step(OrderEvent.PART_FILLED)

@@ -100,7 +100,10 @@ def test_the_time_of_the_last_close_is_kept():
     market.fill(ASK, 4_000, 100, 0, 20)
     assert (market.opened_ns, market.closed_ns) == (0, 20)
     market.fill(ASK, 4_000, 100, 0, 30)
-    assert (market.opened_ns, market.closed_ns) == (30, None)
+    assert (market.opened_ns, market.closed_ns) == (30, 20)  # the last close, and its result
+    assert market.closed_pnl_e6 == 0
+    market.fill(BID, 3_000, 100, 5, 40)
+    assert (market.closed_ns, market.closed_pnl_e6) == (40, 100 * 1_000 - 5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Orders that are not ours: named once, by whose they are."""
 
-from types import SimpleNamespace
-
 import pytest
 from made.execution import A
 
@@ -18,8 +16,7 @@ def report(client_id, status=ReportedStatus.RESTING, exch_ns=50, order_id="o-1")
 def foreign(bench):
     keeper = bench.executor._keeper
     keeper.set_meta("opened_ns", "100")
-    found = ForeignOrders(keeper)
-    return SimpleNamespace(differences=lambda each: found.differences(each, 200))
+    return ForeignOrders(keeper)
 
 
 @pytest.mark.parametrize(

@@ -170,18 +170,27 @@ def test_a_losing_position_is_sold_within_the_default_cost_of_one_order(benches)
     bench = benches({"order_cost_usd": 5, "order_contracts": 100})
     fill(bench, 1_000, price_e4=4_600)
     low = {"bid_e4": 3_000, "ask_e4": 3_100}
-    # 1,700 more contracts at 0.70 would be bought: 7.00 of the first ten is paid back, 0.70 x 17 is not.
+    # Ten contracts close what is held; 17 more at 0.70 would cost 11.90.
     assert names(bench.submit(ASK, 3_000, 2_700, seen=low)) == ["order_cost_usd"]
     assert names(bench.submit(ASK, 3_000, 1_000, seen=low)) == []
     # The ten are being sold: ten more are a new position, and cost 7.00.
     assert names(bench.submit(ASK, 3_000, 1_000, seen=low)) == ["order_cost_usd"]
 
 
-def test_the_part_of_an_order_that_closes_costs_nothing(benches):
-    """By hand: 15 NO at 0.70 cost 10.50, ten pairs pay 10.00 back: 0.50, and 0.07 x 15 x 0.21 of fees."""
-    for most, expected in ((0.8, []), (0.7, ["order_cost_usd"])):
-        bench = benches({"order_cost_usd": 5})
-        fill(bench, 1_000, price_e4=4_600)
+def test_only_what_an_order_opens_costs(benches):
+    """By hand: of 15 NO at 0.70 ten close, five cost 3.50; fees of all are 0.07 x 15 x 0.21 = 0.2205."""
+    bench = benches({"order_cost_usd": 5})
+    fill(bench, 1_000, price_e4=4_600)
+    for most, expected in ((3.72, ["order_cost_usd"]), (3.73, [])):
         bench.executor._gate.limits = RiskLimits.parse(WIDE | {"order_cost_usd": most})
         assert names(bench.submit(ASK, 3_000, 1_500, seen={"bid_e4": 3_000, "ask_e4": 3_100})) == expected
-        bench.close()
+
+
+def test_what_closes_pays_nothing_of_what_the_same_order_opens(benches):
+    """By hand: 100 YES are held; 150 sold at 0.50 bring 50 and open 50 NO for 25.00."""
+    bench = benches({"order_cost_usd": 5, "order_contracts": 1_000})
+    for _ in range(10):
+        fill(bench, 1_000, price_e4=400)
+    seen = {"bid_e4": 5_000, "ask_e4": 5_100}
+    assert names(bench.submit(ASK, 5_000, 15_000, seen=seen)) == ["order_cost_usd"]
+    assert names(bench.submit(ASK, 5_000, 10_000, seen=seen)) == []
