@@ -71,8 +71,8 @@ def made_snapshot(n_markets: int = 3, **changes: Any) -> SessionSnapshot:
         mode="simulated", is_simulated=True, first_line="SIMULATED EXCHANGE, mode simulated", run="run-1",
         started_ns=NOW_NS - 65 * SECOND_NS, now_ns=NOW_NS, model="tiny-2f9c", alias="challenger",
         cautions=("judged on simulated data alone",), cash_e6=995_830_000, equity_e6=1_000_242_500,
-        capital_e6=1_000_000_000, paid_in_e6=0, fees_e6=70_000, pnl_e6=242_500, orders=3, fills=1, decisions=640,
-        frames=5_120, groups=1, markets=tuple(markets), last_fills=(fill,),
+        capital_e6=1_000_000_000, paid_in_e6=0, fees_e6=70_000, pnl_e6=242_500, orders=3, fills=1,
+        decisions=640, frames=5_120, groups=1, markets=tuple(markets), last_fills=(fill,),
         latency={
             "stages": {
                 "queue": {"n": 9, "p50_ms": 0.0514, "p99_ms": 0.612, "most_ms": 3.25},

@@ -1,5 +1,7 @@
 """Each panel, from what is known to text."""
 
+import dataclasses
+
 import pytest
 from made.session_snapshot import made_market, made_snapshot, untraded_market
 
@@ -130,3 +132,9 @@ def test_text_from_outside_is_text_in_every_panel_at_any_width(name, width):
     assert "\x1b" not in shown
     if name in ("alarms", "log"):
         assert "[red]x[/]" in shown
+
+
+def test_what_no_order_explains_stands_beside_the_result_that_leaves_it_out():
+    assert "no order explains" not in text("money")
+    paid = dataclasses.replace(made_snapshot(), paid_in_e6=-2_000_000)
+    assert "-2.00 $ that no order explains: not in the P&L" in text("money", paid)
