@@ -31,7 +31,7 @@ def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
     """
     try:
         path = newest_journal(account)
-        if path is None or path == journal.path.absolute():
+        if path is None or path == journal.path.resolve():
             return None
         if path.exists():
             return path

@@ -42,10 +42,10 @@ def newest_journal(account: AccountName) -> Path | None:
 def note_newest(account: AccountName, path: Path) -> None:
     """Name the account's newest journal; StorageError where that cannot be written."""
     place = note_place(account)
-    if newest_journal(account) == path.absolute():
+    if newest_journal(account) == path.resolve():
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, pa.py_buffer(os.fsencode(path.absolute()) + b"\n"))
+        write_whole(place, pa.py_buffer(os.fsencode(path.resolve()) + b"\n"))
     except OSError as err:
         raise StorageError(f"{place}: the account's newest journal cannot be named there ({err})") from None

@@ -50,7 +50,7 @@ def test_a_halt_goes_on_in_another_folder_until_a_person_resumes(two):
     moved(first, second)
     snapshot = second.executor.snapshot()
     assert snapshot.mode is RiskMode.HALTED
-    assert snapshot.mode_why == f"a person (in {first.folder.absolute() / 'journal.sqlite'})"
+    assert snapshot.mode_why == f"a person (in {first.folder.resolve() / 'journal.sqlite'})"
     assert [each.limit for each in second.submit().refusals] == ["not_active"]
     second.executor.resume("seen")
     assert second.submit().order is not None
@@ -134,9 +134,9 @@ def test_a_halt_of_a_newer_folder_holds_in_an_older_one(two):
 
 def test_the_newest_journal_is_the_one_that_was_opened_last(two):
     first, second = two()
-    assert newest_journal(ACCOUNT) == first.folder.absolute() / "journal.sqlite"
+    assert newest_journal(ACCOUNT) == first.folder.resolve() / "journal.sqlite"
     moved(first, second)
-    assert newest_journal(ACCOUNT) == second.folder.absolute() / "journal.sqlite"
+    assert newest_journal(ACCOUNT) == second.folder.resolve() / "journal.sqlite"
 
 
 def test_a_loss_between_two_folders_is_counted(two):
@@ -228,10 +228,20 @@ def test_a_folder_that_may_not_be_entered_is_refused_in_words(two, monkeypatch):
     exists = Path.exists
 
     def denied(self):
-        if self.parent == first.folder.absolute():
+        if self.parent == first.folder.resolve():
             raise PermissionError(13, "Permission denied")
         return exists(self)
 
     monkeypatch.setattr(Path, "exists", denied)
     with pytest.raises(ContractError, match=r"cannot be taken over.*Permission denied"):
         second.open()
+
+
+def test_one_journal_by_another_path_is_no_other_one(bench):
+    bench.calm(2)
+    bench.close()
+    link = bench.folder.parent / "link"
+    link.symlink_to(bench.folder)
+    bench.folder = link
+    bench.open()
+    assert bench.executor.snapshot().mode_why == "started"
