@@ -61,6 +61,7 @@ class Bench:
         self.reports: Any = None  # None: those of the account
         self.loop = asyncio.new_event_loop()
         self.skew_ns: int | None = 0
+        self.home: Path | None = None  # of the program, while this one opens; None: as it is
         self._executor: Executor | None = None
 
     @property
@@ -75,6 +76,8 @@ class Bench:
         ports = ExecutionPorts(
             self.account, self.reports or PlainReports(self.account), self.clock, lambda: self.skew_ns
         )
+        if self.home is not None:
+            os.environ["KALSHI_PLATFORM_HOME"] = str(self.home)
         self._executor = self.run(open_executor(self.folder, ACCOUNT, self.limits, ports, self.settings))
         return self._executor
 

@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError, StorageError
-from kalshi_platform.domain.units import NS_PER_DAY
+from kalshi_platform.domain.units import NS_PER_DAY, NS_PER_SECOND
 from kalshi_platform.trading.exchange.clock import ExchangeClock
 from kalshi_platform.trading.execution.control import OrderPort, TradingControl
-from kalshi_platform.trading.execution.day_counts import day_counts
+from kalshi_platform.trading.execution.day_counts import day_counts, sent_lately
 from kalshi_platform.trading.execution.executor import Executor
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal import OrderJournal, open_held, open_journal
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
-from kalshi_platform.trading.execution.journal.newest import note_newest
+from kalshi_platform.trading.execution.journal.newest import NewestJournal, note_newest
 from kalshi_platform.trading.execution.journal.recover import checked_rows, find_order, recover
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
 from kalshi_platform.trading.execution.reconcile.differences import DifferenceKind, ReconcileReport
@@ -65,10 +65,11 @@ async def open_executor(
     journal = open_journal(folder, account)
     try:
         wanted = settings or ExecutionSettings()
+        newest_ns = 0
         if (before := journal_before(journal, account)) is not None:
-            await _take_over(before, journal, account, limits, ports, wanted)
-        executor = await _open(journal, limits, ports, wanted)
-        note_newest(account, journal.path)
+            newest_ns = await _take_over(before, journal, account, limits, ports, wanted)
+        executor = await _open(journal, limits, ports, wanted, newest_ns)
+        note_newest(account, NewestJournal(journal.path.resolve(), journal.stem))
     except BaseException:
         journal.close()
         raise
@@ -82,28 +83,54 @@ async def _take_over(
     limits: RiskLimits,
     ports: ExecutionPorts,
     settings: ExecutionSettings,
-) -> None:
-    """Open the account's newest journal once more, end what it left, and take over what it knows then."""
+) -> int:
+    """Open the account's newest journal once more, end what it left, and take over what it knows then.
+
+    Returns the time of the last fill that it knows.
+    """
     try:
         older = open_held(path, account)
         try:
             executor = await _open(older, limits, ports, settings)
-            executor.end_leftovers()
-            await executor.maintain()
+            await _end_leftovers(executor, ports.clock, settings)
             executor.save()
             take_over(older, journal, ports.clock.wall_ns())
+            return executor.ledger.newest_ns
         finally:
             older.close()
     except ExchangeError as err:
         raise ExchangeError(cannot_take_over(account, err)) from None
-    except (ContractError, DataError, StorageError) as err:
+    except (ContractError, DataError, OSError, StorageError) as err:
         raise ContractError(cannot_take_over(account, err)) from None
 
 
+async def _end_leftovers(executor: Executor, clock: ExchangeClock, settings: ExecutionSettings) -> None:
+    """Cancel every order that a journal left, and wait until lists tell what became of each.
+
+    ExchangeError where they do not: a new journal would take the order for somebody else's.
+    """
+    executor.end_leftovers()
+    until_ns = clock.mono_ns() + round(2 * settings.grace_s * NS_PER_SECOND)
+    while True:
+        await executor.maintain()
+        left = list(executor.ledger.live)
+        if not left:
+            return
+        if clock.mono_ns() > until_ns:
+            raise ExchangeError(
+                f"{len(left)} orders that it left are not decided yet, first {left[0]}: try again"
+            )
+        await clock.sleep(settings.look_every_s)
+
+
 async def _open(
-    journal: OrderJournal, limits: RiskLimits, ports: ExecutionPorts, settings: ExecutionSettings
+    journal: OrderJournal,
+    limits: RiskLimits,
+    ports: ExecutionPorts,
+    settings: ExecutionSettings,
+    newest_ns: int = 0,
 ) -> Executor:
-    """Put the parts together over an open journal."""
+    """Put the parts together over an open journal; ``newest_ns``: of the last fill that another one knows."""
     clock, ledger, state = ports.clock, recover(journal), RiskState()
     ledger.find_forgotten = partial(find_order, journal)
     keeper, exposures = LedgerKeeper(ledger, journal), ExposureBook(ledger)
@@ -117,7 +144,7 @@ async def _open(
         keeper, ports.reports, clock,
         grace_s=settings.grace_s, looks=settings.looks, pause_s=settings.look_pause_s,
     )  # fmt: skip
-    first: ReconcileReport | None = await reconciler.open_account() if journal.is_new else None
+    first: ReconcileReport | None = await reconciler.open_account(newest_ns) if journal.is_new else None
     results = Results(keeper, _losses(keeper, limits, clock), limits)
     upkeep = Upkeep(keeper, control, reconciler, results, ports.reports, clock, settings)
     executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
@@ -160,9 +187,8 @@ def _restore_day(gate: RiskGate, ledger: OrderLedger, journal: OrderJournal, clo
     """Count orders and fills of today and of the last minute again."""
     wall_ns, mono_ns = clock.wall_ns(), clock.mono_ns()
     gate.day = day_counts(journal, wall_ns)
-    for row in checked_rows(journal, "orders", "created_ns", "created_ns >= ?", (wall_ns - MINUTE_NS,)):
-        if 0 <= wall_ns - row["created_ns"] < MINUTE_NS:
-            gate.pace.sent(mono_ns - (wall_ns - row["created_ns"]))
+    for at_ns in sent_lately(journal, wall_ns):
+        gate.pace.sent(mono_ns - (wall_ns - at_ns))
     since = (min(gate.day.day * NS_PER_DAY, wall_ns - MINUTE_NS),)
     for row in checked_rows(journal, "fills", "exch_ns", "exch_ns >= ?", since):
         ledger.saw(row["exch_ns"], wall_ns)

@@ -51,6 +51,7 @@ class Upkeep:
         self._keys_ns: int | None = None
         self._surprises = 0  # accepted by a person
         self.counts: Counter[str] = Counter()
+        reconciler.halt = control.halt
         self.last: ReconcileReport | None = None
         control.stops = {
             "losses": results.halts,
@@ -234,10 +235,8 @@ class Upkeep:
         else:  # not whole, or reports may have been missed since it began
             self.counts["comparisons_not_whole"] += not report.is_whole
             self.look_soon()
-        grave = [each.words for each in report.differences if each.is_grave]
-        if grave:
-            self._control.halt(f"{len(grave)} grave differences, first: {grave[0]}")
         self._reconciler.note_told()
+        await self._keeper.on_disk_or_late()
         self._results.settled(self._clock.wall_ns())
         return report
 

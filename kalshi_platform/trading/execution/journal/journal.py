@@ -244,7 +244,12 @@ def open_journal(folder: Path, account: AccountName) -> OrderJournal:
 
 
 def open_held(path: Path, account: AccountName) -> OrderJournal:
-    """Open another journal of an account that this process holds; raises as ``open_journal`` does."""
+    """Open another journal of an account that this process holds; raises as ``open_journal`` does.
+
+    DataError where there is nothing in the file: a new journal is not begun in its place.
+    """
+    if not path.stat().st_size:
+        raise DataError(f"{path}: {damaged('it is empty')}")
     return OrderJournal(path, _open_database(path, account), ExitStack())
 
 

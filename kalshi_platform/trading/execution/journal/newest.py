@@ -1,12 +1,13 @@
 """The account's newest journal on this machine, by the account and not by a session's folder.
 
-Place  the file ``journal`` in the account's folder below the home names its path. Whoever holds the account
-       (account_lock.py) may read the journal that it names: no other process writes it.
+Place  the file ``journal`` in the account's folder below the home: its path and, in the last line, its
+       name, by which a journal whose folder was moved is known. Whoever holds the account (account_lock.py)
+       may read the journal that it names: no other process writes it.
 """
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -23,29 +24,36 @@ def note_place(account: AccountName) -> Path:
     return home() / "trading" / account.digest / _FILE
 
 
-def newest_journal(account: AccountName) -> Path | None:
-    """Path of the account's newest journal, whether or not it is there; None where none was ever opened.
+class NewestJournal(NamedTuple):
+    """The account's newest journal, whether or not it is there."""
 
-    StorageError where that cannot be read.
-    """
+    path: Path
+    name: str
+
+
+def newest_journal(account: AccountName) -> NewestJournal | None:
+    """Return the account's newest journal, None where none was ever opened; StorageError where unreadable."""
     place = note_place(account)
     try:
-        return Path(os.fsdecode(place.read_bytes().removesuffix(b"\n")))
+        path, is_whole, name = place.read_bytes().rpartition(b"\n")
     except FileNotFoundError:
         return None
     except OSError as err:
         raise StorageError(
-            f"{place}: names the account's newest journal and cannot be read ({err})"
+            f"{place} names the account's newest journal, and cannot be read ({err})"
         ) from None
+    if not is_whole:
+        raise StorageError(f"{place}: names the newest journal, and is damaged")
+    return NewestJournal(Path(os.fsdecode(path)), name.decode("ascii", "replace"))
 
 
-def note_newest(account: AccountName, path: Path) -> None:
+def note_newest(account: AccountName, newest: NewestJournal) -> None:
     """Name the account's newest journal; StorageError where that cannot be written."""
     place = note_place(account)
-    if newest_journal(account) == path.resolve():
+    if newest_journal(account) == newest:
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, pa.py_buffer(os.fsencode(path.resolve()) + b"\n"))
+        write_whole(place, pa.py_buffer(os.fsencode(newest.path) + b"\n" + newest.name.encode()))
     except OSError as err:
         raise StorageError(f"{place}: the account's newest journal cannot be named there ({err})") from None

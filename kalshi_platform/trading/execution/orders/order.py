@@ -38,6 +38,7 @@ class Order:
         0  # counted by reports, in no whole list of fills: the position is taken over instead
     )
     was_refused: bool = False  # its create: nothing of it can fill
+    refused_and_filled: bool = False  # told once as a contradiction
     cancel_wanted: bool = False  # by us, so that its end is no news
     reason: str = ""  # of its end, in the exchange's words or ours
     fill_keys: set[tuple[str, str]] = field(default_factory=set)
@@ -83,7 +84,8 @@ class Order:
         self.state = step.state
         self.was_refused |= event is OrderEvent.REFUSED
         filled = self.filled_e2 > 0 or event in (OrderEvent.PART_FILLED, OrderEvent.EXECUTED)
-        return step.surprise or (self.was_refused and filled)
+        before, self.refused_and_filled = self.refused_and_filled, self.was_refused and filled
+        return step.surprise or (self.refused_and_filled and not before)
 
 
 def event_of_report(report: OrderReport) -> OrderEvent:

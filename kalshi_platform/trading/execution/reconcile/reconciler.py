@@ -54,13 +54,15 @@ class Reconciler:
         self._looks, self._pause_s = looks, pause_s
         self._foreign, self._holdings = ForeignOrders(keeper), AccountHoldings(keeper, clock)
         # Orders told as missing, also before a restart; a list that shows one takes it out.
+        self.halt: Callable[[str], None] = lambda _why: None  # whoever may halt sets it
         self._not_noted: list[Callable[[int], None]] = []
         self.missing = {str(detail.get("client_order_id")) for detail in keeper.journal.notes(_MISSING)}
 
-    async def open_account(self) -> ReconcileReport:
+    async def open_account(self, newest_ns: int = 0) -> ReconcileReport:
         """Take positions and cash from the exchange into a new journal; raises where nothing can be read.
 
-        Orders that rest are not this journal's: each is told, and is grave.
+        Orders that rest are not this journal's: each is told, and is grave. ``newest_ns``: time of the last
+        fill that is known elsewhere; lists as of an earlier one would show its order as somebody else's.
         """
         before: tuple[object, ...] | None = None
         why = "positions and cash changed at every look"
@@ -71,7 +73,9 @@ class Reconciler:
                 {t: p.position_e2 for t, p in lists.positions.items()}, lists.balance.by_shard_e6,
                 lists.balance.cash_e6, lists.order_ids,
             )  # fmt: skip
-            if stand == before:
+            if lists.as_of_ns < newest_ns:
+                why = "the exchange's lists are older than the last fill"
+            elif stand == before:
                 return self._opened(lists)
             before = stand
             await self._clock.sleep(self._pause_s)
@@ -131,6 +135,7 @@ class Reconciler:
                 as_of_ns = lists.as_of_ns
                 await learn_shards(self._reports, self._ledger, lists, self._opened_ns())
                 found += self._take(lists, mono_ns)
+                self._halt_for(found)
             except PlatformError as err:
                 why = f"the exchange's lists could not be read whole: {err}"
                 break
@@ -149,15 +154,22 @@ class Reconciler:
                 break
             if agreed >= self._looks:
                 found += self._holdings.adopt(lists)
+                self._halt_for(found)
                 why = None
                 break
             why = f"positions or cash move while they are read: {', '.join(sorted(now))}"
-        return await self._reported(as_of_ns, why, found, doubts)
+        return self._reported(as_of_ns, why, found, doubts)
 
-    async def _reported(
+    def _halt_for(self, found: list[Difference]) -> None:
+        """Halt for grave differences before anything is awaited: one transaction of the journal has both."""
+        grave = [each.words for each in found if each.is_grave]
+        if grave:
+            self.halt(f"{len(grave)} grave differences, first: {grave[0]}")
+
+    def _reported(
         self, as_of_ns: int | None, why: str | None, found: list[Difference], doubts: tuple[str, ...]
     ) -> ReconcileReport:
-        """Report of one comparison, once it is written."""
+        """Report of one comparison, which is written."""
         # A settlement that was held back must be listed again the next time.
         if why is None and as_of_ns is not None and not self._holdings.is_held_back:
             self._keeper.set_meta(_AS_OF, str(as_of_ns))
@@ -165,7 +177,6 @@ class Reconciler:
         report = ReconcileReport(self._clock.wall_ns(), as_of_ns, why, tuple(found), left, doubts)
         for each in report.differences:
             self._keeper.note(report.at_ns, "difference", {"kind": each.kind.value, "words": each.words})
-        await self._keeper.on_disk_or_late()
         return report
 
     def _since_ns(self) -> int:

@@ -5,7 +5,7 @@ from made.plain_account import S
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NS_PER_DAY
-from kalshi_platform.trading.execution.day_counts import day_counts, set_before
+from kalshi_platform.trading.execution.day_counts import day_counts, sent_lately, set_before
 from kalshi_platform.trading.execution.risk.pace import DayCounts
 
 
@@ -17,9 +17,10 @@ def test_orders_and_fills_are_added_to_those_of_the_same_day(bench):
     journal, now_ns = bench.executor._keeper.journal, bench.clock.wall_ns()
     own = day_counts(journal, now_ns)
     assert (own.orders, own.contracts_e2, own.spend_e6) == (1, 1_000, 4_000_200)
-    set_before(journal, DayCounts(now_ns // NS_PER_DAY, 5, 300, 70))
+    set_before(journal, DayCounts(now_ns // NS_PER_DAY, 5, 300, 70), [now_ns - 61 * S, now_ns - 59 * S])
     both = day_counts(journal, now_ns + S)
     assert (both.orders, both.contracts_e2, both.spend_e6) == (6, 1_300, 4_000_270)
+    assert sent_lately(journal, now_ns) == [now_ns - 59 * S, now_ns]
     later = day_counts(journal, now_ns + NS_PER_DAY)
     assert (later.orders, later.contracts_e2, later.spend_e6) == (0, 0, 0)
 
@@ -28,5 +29,5 @@ def test_orders_and_fills_are_added_to_those_of_the_same_day(bench):
 def test_counts_that_cannot_be_are_damage(bench, text):
     journal = bench.executor._keeper.journal
     journal.set_meta("day_before", text)
-    with pytest.raises(DataError, match="counts of its day"):
+    with pytest.raises(DataError, match=r"day_before (is|has)"):
         day_counts(journal, bench.clock.wall_ns())

@@ -567,3 +567,16 @@ def test_a_refusal_whose_end_the_stream_told_first_halts_nothing(bench):
     assert bench.executor.snapshot().mode is RiskMode.ACTIVE
     bench.account.create = create
     assert bench.submit().order is not None
+
+
+def test_a_refused_create_that_filled_halts_once(bench):
+    bench.account.next_create.append("refused")
+    refused = bench.submit().order
+    order = bench.account.place(refused.client_order_id, A, "bid", 4_000, 1_000)
+    bench.account.fill(order, 1_000)
+    bench.deliver()
+    bench.calm(70)
+    assert bench.executor.mode is RiskMode.HALTED
+    bench.executor.resume("seen")
+    bench.calm(70)
+    assert bench.executor.mode is RiskMode.ACTIVE

@@ -118,7 +118,7 @@ def test_two_sessions_on_one_account_halt_each_other(benches, monkeypatch):
     second.account, second.clock = first.account, first.clock
     second.folder.mkdir()
     first.submit()
-    monkeypatch.setenv("KALSHI_PLATFORM_HOME", str(second.folder / "home of another machine"))
+    second.home = second.folder / "home of another machine"
     monkeypatch.setattr(account_lock, "_named", lambda account: nullcontext())
     second.open()
     assert "another_session" in second.executor.snapshot().mode_why

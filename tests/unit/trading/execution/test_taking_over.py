@@ -7,9 +7,8 @@ import pytest
 from made.execution import ACCOUNT, BID, A
 from made.plain_account import S
 
-from kalshi_platform.domain.errors import ContractError, ExchangeError, LimitError, StorageError
-from kalshi_platform.trading.execution import opening
-from kalshi_platform.trading.execution.journal.newest import newest_journal, note_place
+from kalshi_platform.domain.errors import ContractError, ExchangeError
+from kalshi_platform.trading.execution.journal.newest import note_place
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
 
@@ -19,7 +18,7 @@ def two(benches):
 
     def make(limits=None):
         first, second = benches(limits), benches(limits, opened=False)
-        second.account, second.clock = first.account, first.clock
+        second.account, second.clock, second.home = first.account, first.clock, first.home
         return first, second
 
     return make
@@ -29,10 +28,6 @@ def bought(bench, price_e4=5_000):
     bench.account.next_create.append("filled")
     assert bench.submit(BID, price_e4, 1_000, seen={"bid_e4": price_e4 - 100, "ask_e4": price_e4}).order
     bench.deliver()
-
-
-def broken(*_args):
-    raise StorageError("the home is full")
 
 
 def moved(first, second):
@@ -80,7 +75,7 @@ def test_orders_and_contracts_of_the_day_count_in_every_folder(two, benches):
     moved(first, second)
     bought(second)
     third = benches({"day_orders": 3, "orders_per_minute": 100}, opened=False)
-    third.account, third.clock = first.account, first.clock
+    third.account, third.clock, third.home = first.account, first.clock, first.home
     moved(second, third)
     bought(third)
     assert {each.limit for each in third.submit(qty_e2=100).refusals} == {"day_orders"}
@@ -108,35 +103,18 @@ def test_a_journal_that_is_gone_is_said_to_be(two):
     shutil.rmtree(first.folder)
     second.open()
     assert second.executor.snapshot().mode is RiskMode.ACTIVE
-    assert "is gone: limits of day and window begin at 0" in second.executor.snapshot().mode_why
+    assert "is gone: its halt, day and losses too" in second.executor.snapshot().mode_why
 
 
 def test_a_journal_that_cannot_be_read_is_refused_with_the_ways_on(two):
     first, second = two()
     first.close()
     (first.folder / "journal.sqlite").write_bytes(b"no journal" * 1_000)
-    with pytest.raises(ContractError, match=r"cannot be taken over.*Go on in its folder, or remove"):
+    with pytest.raises(ContractError, match=r"cannot be taken over.*To begin without it.*remove"):
         second.open()
     note_place(ACCOUNT).unlink()
     second.open()
     assert second.executor.snapshot().mode is RiskMode.ACTIVE
-
-
-def test_a_halt_of_a_newer_folder_holds_in_an_older_one(two):
-    first, second = two()
-    moved(first, second)
-    second.run(second.executor.halt("a person"))
-    second.calm(70)
-    second.close()
-    first.open()
-    assert first.executor.snapshot().mode_why.startswith("a person (in ")
-
-
-def test_the_newest_journal_is_the_one_that_was_opened_last(two):
-    first, second = two()
-    assert newest_journal(ACCOUNT) == first.folder.resolve() / "journal.sqlite"
-    moved(first, second)
-    assert newest_journal(ACCOUNT) == second.folder.resolve() / "journal.sqlite"
 
 
 def test_a_loss_between_two_folders_is_counted(two):
@@ -204,24 +182,6 @@ def test_a_first_opening_that_failed_leaves_nothing_of_what_it_took_over(two):
     assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
 
 
-def test_a_journals_own_halt_is_not_lifted_by_a_milder_mode_of_the_newest(two):
-    first, second = two()
-    first.executor.reduce("losing_streak")
-    first.calm(2)
-    first.close()
-    first.account.place("hand", A, "bid", 4_000, 100)
-    first.account.sent.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "note_newest", broken)
-        with pytest.raises(StorageError):
-            second.open()
-    second.clock.now_ns += 5 * S
-    second.open()
-    assert second.executor.mode is RiskMode.HALTED
-    with pytest.raises(LimitError, match="may hit new ones"):
-        second.executor.resume("seen")
-
-
 def test_a_folder_that_may_not_be_entered_is_refused_in_words(two, monkeypatch):
     first, second = two()
     first.close()
@@ -245,3 +205,122 @@ def test_one_journal_by_another_path_is_no_other_one(bench):
     bench.folder = link
     bench.open()
     assert bench.executor.snapshot().mode_why == "started"
+
+
+def test_an_older_folder_is_refused_while_a_newer_one_is_there(two):
+    first, second = two()
+    moved(first, second)
+    second.close()
+    with pytest.raises(ContractError, match=f"went on in {second.folder}.*go on there, or in a new folder"):
+        first.open()
+    shutil.rmtree(second.folder)
+    first.open()
+    assert f"{second.folder.resolve() / 'journal.sqlite'}, is gone" in first.executor.snapshot().mode_why
+
+
+def test_a_folder_that_is_moved_keeps_its_journal_and_the_name_that_is_free_begins_anew(two):
+    first, second = two()
+    first.run(first.executor.halt("a person"))
+    first.calm(70)
+    first.close()
+    place = first.folder
+    first.folder = place.parent / "monday"
+    place.rename(first.folder)
+    first.open()  # the same journal
+    assert first.executor.snapshot().mode_why == "a person"
+    first.close()
+    first.folder.rename(place)
+    first.folder = place
+    first.open()
+    first.close()
+    place.rename(place.parent / "tuesday")
+    second.folder = place
+    second.open()  # another journal where the noted one was
+    assert "is gone: its halt, day and losses too" in second.executor.snapshot().mode_why
+    shutil.rmtree(place.parent / "tuesday")
+
+
+def test_an_empty_file_in_place_of_the_newest_journal_is_refused(two):
+    first, second = two()
+    first.close()
+    for path in first.folder.glob("journal.sqlite*"):
+        path.write_bytes(b"")
+    with pytest.raises(ContractError, match=r"cannot be taken over.*it is empty"):
+        second.open()
+
+
+@pytest.mark.parametrize("how", ["lost", "refused"])
+def test_an_order_whose_cancel_goes_wrong_is_waited_for(two, how):
+    first, second = two()
+    left = first.submit(BID, 4_000, 1_000).order
+    first.deliver()
+    first.calm(2)
+    first.crash()
+    second.clock.now_ns += 10 * S
+    first.account.next_cancel.append(how)
+    second.open()
+    assert first.account.orders[left.order_id].status == "canceled"
+    assert second.executor.mode is RiskMode.ACTIVE
+
+
+def test_an_order_that_is_never_decided_is_said_and_tried_again(two):
+    first, second = two()
+    first.submit(BID, 4_000, 1_000)
+    first.deliver()
+    first.calm(2)
+    first.crash()
+    second.clock.now_ns += 10 * S
+    first.account.next_cancel.extend(["lost"] * 100)
+    with pytest.raises(ExchangeError, match="1 orders that it left are not decided yet, first kp-"):
+        second.open()
+    first.account.next_cancel.clear()
+    second.open()
+    assert second.executor.mode is RiskMode.ACTIVE
+
+
+def test_fills_at_the_moment_of_the_cancel_count_in_the_day(two):
+    first, second = two()
+    first.submit(BID, 4_000, 1_000)
+    first.deliver()
+    first.calm(2)
+    first.crash()
+    order, cancel = first.account.orders["o-1"], first.account.cancel
+
+    async def filled_first(*asked):
+        first.account.fill(order, 900)
+        return await cancel(*asked)
+
+    first.account.cancel = filled_first
+    second.clock.now_ns += 10 * S
+    second.open()
+    assert second.executor._gate.day.contracts_e2 == 900
+    assert second.executor.ledger.position_e2(A) == 900
+    assert second.executor.mode is RiskMode.ACTIVE
+
+
+def test_lists_that_lag_behind_the_last_fill_show_no_order_of_somebody_else(two):
+    first, second = two()
+    bought(first)
+    first.close()
+    first.account.lag_ns = 5 * S
+    second.clock.now_ns += S
+    with pytest.raises(ExchangeError, match="older than the last fill"):
+        second.open()
+    second.clock.now_ns += 10 * S
+    second.open()
+    assert second.executor.mode is RiskMode.ACTIVE
+
+
+def test_orders_of_the_last_minute_count_in_every_folder(two):
+    first, second = two({"orders_per_minute": 3})
+    for _ in range(3):
+        bought(first)
+    first.close()
+    second.clock.now_ns += S
+    second.open()
+    for _ in range(2):
+        assert [each.limit for each in second.submit(qty_e2=100).refusals] == ["orders_per_minute"]
+        second.crash()
+        second.open()
+    second.calm(61)
+    assert second.submit(qty_e2=100).order is not None

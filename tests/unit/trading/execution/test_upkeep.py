@@ -334,3 +334,14 @@ def test_a_resume_that_is_refused_ends_no_missing_order(bench):
         bench.executor.resume("seen")
     assert not order.is_ended
     assert order.client_order_id in bench.executor.ledger.live
+
+
+def test_a_kill_after_a_position_was_taken_over_leaves_the_halt(bench):
+    bench.account.yes_e2[A] = 500
+    bench.account.cost_e6[A] = 2_000_000
+    bench.run(bench.executor.reconcile())
+    assert bench.executor.mode is RiskMode.HALTED
+    bench.crash()
+    bench.open()
+    assert bench.executor.mode is RiskMode.HALTED
+    assert "position" in bench.executor.mode_why
