@@ -307,9 +307,7 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
             "trade with that program, or begin a journal in another folder once nothing of yours rests"
         )
     told = (meta.get("key_id"), meta.get("host"))
-    # A journal of before 1 December 2026 has the exchange's host as it was spelt.
-    hosts = {told[1], *(AccountName("", f"{scheme}://{told[1]}").host for scheme in ("http", "https"))}
-    if told[0] != account.key_id or account.host not in hosts:
+    if told[0] != account.key_id or account.host not in _hosts_of(told[1]):
         raise ContractError(
             f"{path}: belongs to key {told[0]} at {told[1]}; this session is {account}: "
             "choose the folder of that account"
@@ -339,6 +337,14 @@ def damaged(why: str) -> str:
         f"the journal is damaged ({why}). Put the file aside, cancel what rests on the exchange's own page, "
         "and begin a journal in an empty folder: it takes positions and cash from the exchange"
     )
+
+
+def _hosts_of(told: str | None) -> set[str | None]:
+    """Names of the exchange that a journal means: one of before 1 December 2026 has its host as it was spelt."""
+    try:
+        return {told, *(AccountName("", f"{scheme}://{told}").host for scheme in ("http", "https"))}
+    except ValueError:  # no host at all
+        return {told}
 
 
 def _quoted(text: str) -> str:

@@ -157,3 +157,8 @@ def test_a_journal_of_before_has_its_exchange_as_it_was_spelt(tmp_path):
     open_journal(tmp_path / "session", account).close()
     with pytest.raises(ContractError, match="belongs to key"):
         open_journal(tmp_path / "session", AccountName("k", "https://other.test/trade-api/v2"))
+    for odd in ("[", "a:b:c", "", "[::1"):
+        with closing(sqlite3.connect(tmp_path / "session" / "journal.sqlite")) as database, database:
+            database.execute("UPDATE meta SET value = ? WHERE name = 'host'", (odd,))
+        with pytest.raises(ContractError, match="belongs to key"):
+            open_journal(tmp_path / "session", account)
