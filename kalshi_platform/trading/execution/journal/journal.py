@@ -340,7 +340,7 @@ def damaged(why: str) -> str:
 
 
 def _hosts_of(told: str | None) -> set[str | None]:
-    """Names of the exchange that a journal means: one of before 1 December 2026 has its host as it was spelt."""
+    """Names that a journal's host means: one of before 1 December 2026 has it as it was spelt."""
     try:
         return {told, *(AccountName("", f"{scheme}://{told}").host for scheme in ("http", "https"))}
     except ValueError:  # no host at all
