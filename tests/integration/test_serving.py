@@ -292,6 +292,7 @@ def test_a_promoted_model_is_swapped_in_under_load(world: World):
             await load.until(lambda answer: answer["model"] == first, 10)
             await asyncio.to_thread(world.registry.promote, CHAMPION, second, reason="better")
             await load.every_replica_serves(second)
+            await both_replicas_serve(world, second)
         return load
 
     load = asyncio.run(scenario())
@@ -318,6 +319,20 @@ def test_a_bad_model_is_refused_under_load_and_the_reason_told(world: World):
     assert (status, told["type"]) == (409, "/problems/model-refused")  # also where it was refused before
 
 
+async def both_replicas_serve(world: World, model: str) -> None:
+    """Wait until two replicas have said that they serve ``model``: one that is slow may answer late.
+
+    Each is known by the time of its first event.
+    """
+    found: set[int] = set()
+    async with asyncio.timeout(300):
+        while len(found) < 2:
+            _, told = await admin(world, "GET", "/v1/models/events")
+            if told["model"] == model:
+                found.add(told["events"][0]["at_ns"])
+            await asyncio.sleep(0.05)
+
+
 async def kinds(world: World) -> list[str]:
     status, told = await admin(world, "GET", "/v1/models/events")
     assert status == 200
@@ -334,6 +349,7 @@ def test_a_rollback_by_hand_brings_the_model_before_back_in_every_replica(world:
                 world, "POST", "/v1/models/rollback", json={"reason": "it trades too much"}
             )
             await load.every_replica_serves(first)
+            await both_replicas_serve(world, first)
         return load, status, told
 
     _, status, told = asyncio.run(scenario())
