@@ -342,7 +342,7 @@ class ExchangeBook:
         return [
             OpenPosition(
                 ticker, self.executor.event_of(ticker), market.held_e2, market.cost_e6,
-                None if market.mark_e4 is None else worth_e6(market.held_e2, market.mark_e4),
+                None if market.mark_e4 is None else market.worth_e6,
                 market.cash_e6, market.fees_e6,
             )
             for ticker, market in sorted(self.executor.ledger.markets.items()) if market.held_e2
