@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -81,18 +82,39 @@ def test_a_sync_that_fails_is_told_to_all_who_wait_for_it(tmp_path, monkeypatch)
 
 def test_a_row_that_fails_after_a_sync_is_told_to_those_who_wait_for_the_next(tmp_path):
     with open_journal(tmp_path / "j", ACCOUNT) as journal:
-        journal._disk._held.acquire()
+        journal._disk._is_syncing = True
         journal.note(1, "test", {})
         journal._write("INSERT INTO no_such_table VALUES (?)", (1,))
-        journal._disk._held.release()
+        journal._disk._is_syncing = False
         with pytest.raises(StorageError, match="no_such_table"):
             asyncio.run(journal.on_disk())
         asyncio.run(journal.on_disk())
         assert [row["kind"] for row in journal.rows("notes", "number")] == ["test"]
 
 
-@pytest.mark.parametrize("is_under_way", [False, True])
-def test_rows_that_a_full_disk_took_back_are_not_told_to_be_on_disk(tmp_path, monkeypatch, is_under_way):
+def full(journal) -> None:
+    """Let the journal grow no more, as on a full disk."""
+    journal._db.execute("PRAGMA max_page_count=1")  # as many as there are
+
+
+def test_rows_that_a_full_disk_took_back_are_not_told_to_be_on_disk(tmp_path):
+    async def work(journal) -> None:
+        journal.add_order(order(1, "kp-x-00000001"))
+        waiting = asyncio.create_task(journal.on_disk())
+        full(journal)
+        with pytest.raises(StorageError, match="full"):
+            journal.note(1, "long", {"words": "x" * 1_000_000})
+        assert list(journal.rows("orders", "number")) == []
+        with pytest.raises(StorageError, match="full"):
+            await waiting
+
+    with open_journal(tmp_path / "j", ACCOUNT) as journal:
+        asyncio.run(work(journal))
+        with suppress(StorageError):
+            journal.commit()
+
+
+def test_a_row_that_a_full_disk_refuses_during_a_sync_takes_back_nothing_of_that_sync(tmp_path, monkeypatch):
     async def work(journal) -> None:
         may_begin, whole = threading.Event(), journal._disk._sync
 
@@ -103,18 +125,57 @@ def test_rows_that_a_full_disk_took_back_are_not_told_to_be_on_disk(tmp_path, mo
         monkeypatch.setattr(journal._disk, "_sync", held_up)
         journal.add_order(order(1, "kp-x-00000001"))
         waiting = asyncio.create_task(journal.on_disk())
-        while is_under_way and not journal._disk._is_syncing:
+        while not journal._disk._is_syncing:
             await asyncio.sleep(0)
-        journal._db.execute("PRAGMA max_page_count=1")  # as many as there are
-        with pytest.raises(StorageError, match="full"):
-            journal.note(1, "long", {"words": "x" * 1_000_000})
-        assert list(journal.rows("orders", "number")) == []
+        full(journal)
+        journal.note(1, "long", {"words": "x" * 1_000_000})
+        late = asyncio.create_task(journal.on_disk())
+        await asyncio.sleep(0)
         may_begin.set()
+        await waiting
         with pytest.raises(StorageError, match="full"):
-            await waiting
+            await late
         monkeypatch.undo()
 
     with open_journal(tmp_path / "j", ACCOUNT) as journal:
         asyncio.run(work(journal))
+        assert [row["number"] for row in journal.rows("orders", "number")] == [1]
         with suppress(StorageError):
             journal.commit()
+
+
+def on_disk_now(journal) -> dict[str, str]:
+    """Values about the journal itself as another process would find them after a kill."""
+    with sqlite3.connect(f"file:{journal.path}?mode=ro", uri=True) as seen:
+        return dict(seen.execute("SELECT name, value FROM meta"))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_rows_without_an_await_between_them_come_to_disk_together(tmp_path, monkeypatch, turns):
+    """A sync that was handed to the thread before them commits none of them, or all."""
+
+    async def work(journal) -> None:
+        journal.note(1, "before", {})
+        may_begin, whole = threading.Event(), journal._disk._sync
+
+        def later() -> None:  # as a thread that gets its processor late
+            may_begin.wait(60)
+            whole()
+
+        monkeypatch.setattr(journal._disk, "_sync", later)
+        waiting = asyncio.create_task(journal.on_disk())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        journal.set_meta("position", "1")
+        may_begin.set()
+        time.sleep(0.01)  # the thread commits, if the rows let it
+        seen = on_disk_now(journal)
+        journal.set_meta("halt", "1")
+        assert "position" not in seen
+        await waiting
+        await journal.on_disk()
+        assert {"position", "halt"} <= on_disk_now(journal).keys()
+        monkeypatch.undo()
+
+    with open_journal(tmp_path / "j", ACCOUNT) as journal:
+        asyncio.run(work(journal))
