@@ -19,6 +19,7 @@ import secrets
 import shlex
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -52,6 +53,7 @@ from serve_deployments.token_files import require_tokens, say_exposed
 START_S: Final = 180.0
 #: Above those that Ray gives its workers, below those that Linux, macOS and Windows hand out by themselves.
 _PORTS: Final = range(20_000, 32_768)
+_CLAIMED: Final[set[int]] = set()  # ports that this process was given
 #: Seconds that Serve gives its proxy before it counts a failure; at a load of 16 on two cores 15 s passed.
 _PROXY_S: Final = 60
 #: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
@@ -339,13 +341,14 @@ def free_port(host: str) -> int:
     """A port nobody listens on now, from a range that systems give to nobody who did not ask for it.
 
     HAProxy binds its ports up to a minute later. A port from the kernel (bind to 0) may be the local end of
-    any program's connection by then.
+    any program's connection by then; one of these is given once, also among processes of this machine.
     """
     for _ in range(100):
         port = _PORTS[secrets.randbelow(len(_PORTS))]
         try:
             with socket.create_server((host, port), family=_family(host)):
-                return port
+                if _claims(port):
+                    return port
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise ContractError(f"{host} cannot be listened on ({error.strerror})") from None
@@ -359,3 +362,22 @@ def _family(host: str) -> socket.AddressFamily:
 def _shown(host: str) -> str:
     reached = "127.0.0.1" if host == "0.0.0.0" else host
     return f"[{reached}]" if ":" in reached else reached
+
+
+def _claims(port: int) -> bool:
+    """Claim a port until this process ends; False where an earlier call has it, here or in another process.
+
+    Linux has names for that (abstract sockets), which end with their process; elsewhere this process alone
+    is looked at.
+    """
+    if port in _CLAIMED:
+        return False
+    if sys.platform == "linux":
+        with socket.socket(socket.AF_UNIX) as name:
+            try:
+                name.bind(f"\0kalshi-platform-port-{port}")
+            except OSError:
+                return False
+            name.detach()  # stays open
+    _CLAIMED.add(port)
+    return True

@@ -16,6 +16,7 @@ from made.processes import family_of, hosts_listening, kill_all
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE
+from serve_deployments.local import free_port
 
 PROGRAM = "from kalshi_platform.cli.main import app; app()"
 
@@ -52,7 +53,7 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
     log = tmp_path / "stderr"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "dashboard", name, "--port", "0"],
+            [sys.executable, "-c", PROGRAM, "dashboard", name, "--port", str(free_port("127.0.0.1"))],
             stdout=subprocess.PIPE, stderr=stderr, text=True, env=env, start_new_session=True,
         )  # fmt: skip
     assert process.stdout is not None

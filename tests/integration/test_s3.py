@@ -26,6 +26,7 @@ from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.storage import lease, patience
 from kalshi_platform.storage.storage import open_storage
+from serve_deployments.local import free_port
 
 EVENTS = ("EV0", "EV1", "EV2")
 _NUMBERS = itertools.count()
@@ -188,10 +189,10 @@ def test_a_damaged_object_is_refused_by_name(bucket, fake):
 @pytest.fixture
 def stopped_store(monkeypatch):
     """Starts a store of its own; gives a bucket's address, and calls that stop and start the store."""
-    servers = [ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)]
+    port = free_port("127.0.0.1")  # nobody else is given it while the store is stopped
+    servers = [ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)]
     servers[0].start()
-    host, port = servers[0].get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    endpoint = f"http://127.0.0.1:{port}"
     for name, value in (
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),

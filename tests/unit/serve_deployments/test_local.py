@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -162,13 +163,27 @@ def test_a_failed_deployment_names_what_its_replicas_raised():
 def test_a_free_port_is_outside_the_range_of_outgoing_connections_and_not_one_that_is_taken(monkeypatch):
     first, *others = (free_port("127.0.0.1") for _ in range(9))
     assert 20_000 <= min(first, *others) <= max(first, *others) < 32_768
-    other = next(port for port in others if port != first)
+    other = next(port for port in range(31_000, 32_768) if port not in {first, *others})
     with socket.create_server(("127.0.0.1", first)):
         monkeypatch.setattr(local, "_PORTS", [first])
         with pytest.raises(LimitError, match=f"100 ports tried between {first} and {first} are all taken"):
             free_port("127.0.0.1")
         monkeypatch.setattr(local, "_PORTS", [first, other])
         assert free_port("127.0.0.1") == other
+
+
+def test_a_port_is_given_once_whatever_process_of_this_machine_asks(monkeypatch):
+    """Who is given one listens up to a minute later."""
+    monkeypatch.setattr(local, "_PORTS", [free_port("127.0.0.1"), free_port("127.0.0.1")])
+    with pytest.raises(LimitError, match="100 ports tried"):
+        free_port("127.0.0.1")
+    code = f"""
+from serve_deployments import local
+local._PORTS = {local._PORTS}
+local.free_port("127.0.0.1")
+"""
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "100 ports tried" in child.stderr
 
 
 def test_an_address_of_another_machine_has_no_free_port():

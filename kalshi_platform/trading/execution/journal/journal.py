@@ -318,7 +318,7 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
     database.executescript(INDEXES)
     verdict = [row[0] for row in database.execute("PRAGMA quick_check(3)")]
     if verdict != ["ok"] or not meta.get("journal"):
-        raise DataError(f"{path}: {damaged('; '.join(map(str, verdict))[:200])}")
+        raise DataError(f"{path}: {damaged('; '.join(map(str, verdict)))}")
 
 
 def _set_safe(database: sqlite3.Connection) -> None:
@@ -334,8 +334,8 @@ def _set_safe(database: sqlite3.Connection) -> None:
 def damaged(why: str) -> str:
     """Words about a damaged journal and the way on."""
     return (
-        f"the journal is damaged ({why}). Put the file aside, cancel what rests on the exchange's own page, "
-        "and begin a journal in an empty folder: it takes positions and cash from the exchange"
+        f"the journal is damaged ({why[:150]}). Put the file aside, cancel what rests on the exchange's own "
+        "page, and begin a journal in an empty folder: it takes positions and cash from the exchange"
     )
 
 

@@ -3,8 +3,8 @@
 Thread   ``synced`` waits on a thread of its own, so that frames are read, and orders cancelled, while a disk
          is slow or hangs; orders that one decision sends wait for one sync together.
 Order    rows are written in the order of the calls; those that come during a sync wait in memory for its end.
-Whole    rows that are written without an ``await`` between them come to disk together: from the moment in which
-         the thread has a sync to make, until the loop heard of its end, no row joins the transaction.
+Whole    rows that are written without an ``await`` between them come to disk together: from when the thread
+         has a sync to make until the loop heard of its end, no row joins the transaction.
 Failing  a row that failed behind a sync is told to who waits next; so is one with which SQLite took back the
          whole transaction (a full disk): rows that were written before it are gone.
 """

@@ -6,9 +6,11 @@ no limit is passed however the unknown orders end. At the end, once everything i
 and every cent equal the account's.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -35,7 +37,10 @@ class Orders(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         limits = {"market_contracts": MOST_E2 / 100, "market_loss_usd": MOST_LOSS_E6 / 1e6}
-        self.bench = Bench(Path(tempfile.mkdtemp(prefix="orders-")), limits, grace_s=5)
+        self.folder = Path(tempfile.mkdtemp(prefix="orders-"))
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setenv("KALSHI_PLATFORM_HOME", str(self.folder / "home"))
+        self.bench = Bench(self.folder / "account", limits, grace_s=5)
         self.account = self.bench.account
         self.sent_by_us = set()
         self.bench.open()
@@ -186,6 +191,8 @@ class Orders(RuleBasedStateMachine):
             self.equals_the_account()
         finally:
             self.bench.end()
+            self.patch.undo()
+            shutil.rmtree(self.folder)
 
     def equals_the_account(self):
         executor, account = self.bench.executor, self.account
