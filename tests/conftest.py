@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from made.no_posts import no_posts
 
 from kalshi_platform.domain import kernel_cache
@@ -35,7 +36,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.register_profile("explore", deadline=None, max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile(PROFILE := os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+if PROFILE == "ci":
+    # Hypothesis draws from the constants of all modules that are imported by then: a test would get other
+    # examples alone than behind others, and after any number that is added anywhere.
+    providers.is_local_module_file = lambda _file: False
 
 #: Files that start before all others, in this order. In the unit leg two that compile most of the kernels,
 #: and not the same ones: side by side neither waits for the other's. In the other leg the longest, which
