@@ -3,13 +3,26 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kalshi_platform.domain.trading_hours import PAUSE_NS, pause_start_ns
+from kalshi_platform.domain.units import moment_words
 from kalshi_platform.simulation.replay.state import LIVE
 from kalshi_platform.trading.session.running import RunningSession
 
 
 def standstill(session: RunningSession, risk: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Reasons that hold now, besides the state of trading; ``risk`` as ``SessionAccount.risk`` gives it."""
-    return (*_of_feed(session), *_of_account(risk or {}))
+    return (*_of_hours(session), *_of_feed(session), *_of_account(risk or {}))
+
+
+def _of_hours(session: RunningSession) -> Iterator[str]:
+    """The weekly pause, which every session keeps: at a simulated exchange too, as its model was trained."""
+    now_ns = session.recorder.clock.wall_ns()
+    start_ns = int(pause_start_ns(now_ns))
+    if now_ns >= start_ns:
+        yield (
+            "the exchange's weekly pause, Thursday 03:00 to 05:00 in New York, lasts until "
+            f"{moment_words(start_ns + PAUSE_NS)}; a session keeps it at a simulated exchange too"
+        )
 
 
 def _of_feed(session: RunningSession) -> Iterator[str]:
