@@ -38,11 +38,11 @@ def test_a_gain_of_an_unknown_order_is_not_counted_and_its_loss_is(benches):
     bench.account.next_create.append("lost")
     bench.submit(BID, 3_500, 1_000)  # 0.05 above what could be had: 0.50 and a fee
     results = bench.executor._results
-    bench.executor._results.settled(bench.clock.wall_ns())
+    bench.executor._results.compared(bench.clock.wall_ns())
     assert results.losses.day_loss_e6 == 500_000 + 160_350
     bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
     bench.clock.now_ns += S
-    results.settled(bench.clock.wall_ns())
+    results.compared(bench.clock.wall_ns())
     assert results.losses.result_e6 == -160_350
 
 
@@ -212,14 +212,42 @@ def test_what_a_position_of_before_is_paid_without_any_price_is_no_result_of_tod
     assert losses.day_loss_e6 == 4_000_200  # and hides no loss of today
 
 
-def test_a_side_that_is_empty_in_a_book_with_prices_is_a_price(benches):
-    """By hand: 10 YES that cost 0.90 meet a book without bids: they were worth nothing before."""
+@pytest.mark.parametrize(("side", "empty"), [("bid", (None, 6_000)), ("ask", (4_000, None))])
+def test_an_empty_side_is_no_price_of_a_position_of_before(benches, side, empty):
+    """By hand: 10 YES (or NO) that cost 0.50 meet a book in which nobody buys them, then 0.50, then 0.01."""
     bench = benches({"day_loss_usd": 4}, opened=False)
-    bench.account.fill(bench.account.place("before", A, "bid", 9_000, 1_000), 1_000)
+    bench.account.fill(bench.account.place("before", A, side, 5_000, 1_000), 1_000)
     bench.clock.now_ns += S
     bench.open()
-    bench.executor.mark(A, None, 100, bench.clock.wall_ns())
-    assert bench.executor._results.losses.day_loss_e6 == 0
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, *empty, bench.clock.wall_ns())
+    bench.calm(40)  # comparisons too
+    assert (losses.result_e6, losses.day_loss_e6) == (0, 0)
+    bench.executor.mark(A, 5_000, 5_000, bench.clock.wall_ns())
+    assert (losses.result_e6, losses.day_loss_e6) == (0, 0)
+    bench.executor.mark(A, *((100, 5_200) if side == "bid" else (4_800, 9_900)), bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 4_900_000
+    bench.calm(2)
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+@pytest.mark.parametrize("book", [(None, None), (None, 6_100)])
+def test_a_fill_is_the_first_price_of_a_position_of_before_whose_side_is_empty(benches, book):
+    """By hand: 100 YES that cost 0.10; one is sold at 0.60, and the next book bids 0.60: a fee was lost."""
+    bench = benches({"day_loss_usd": 20}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 1_000, 10_000), 10_000)
+    bench.clock.now_ns += S
+    bench.open()
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, *book, bench.clock.wall_ns())
+    bench.submit(ASK, 6_000, 1_000, seen={"bid_e4": None, "ask_e4": 6_100})
+    bench.account.fill(bench.account.orders["o-2"], 100)
+    bench.deliver()
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (200, 200)
+    bench.executor.mark(A, 6_000, 6_100, bench.clock.wall_ns())
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (200, 200)
+    bench.executor.mark(A, 5_000, 6_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 200 + 99 * 100_000  # no gain of before hides it
 
 
 def test_a_crash_after_the_first_price_moves_no_result_twice(benches):
@@ -236,3 +264,219 @@ def test_a_crash_after_the_first_price_moves_no_result_twice(benches):
     assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
     bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
     assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+
+
+# Positions that only the exchange's lists told
+
+
+def held(bench, side=BID, price_e4=1_000):
+    """100 contracts bought, and marked at their price."""
+    bench.account.next_create.append("filled")
+    bench.submit(side, price_e4, 10_000, seen={"bid_e4": price_e4, "ask_e4": price_e4 + 100})
+    bench.deliver()
+    bench.executor.mark(A, price_e4, price_e4, bench.clock.wall_ns())
+    bench.calm(3)
+
+
+def theirs(bench, yes_e2, cost_e6, cash_e6=0):
+    """Let the exchange hold so much, by no fill, and let it be taken over."""
+    bench.account.yes_e2[A], bench.account.no_e2[A] = max(yes_e2, 0), max(-yes_e2, 0)
+    bench.account.cost_e6[A] = cost_e6
+    bench.account.cash_e6[0] += cash_e6
+    bench.calm(40)
+    assert bench.executor.ledger.position_e2(A) == yes_e2
+    assert bench.executor.ledger.cash_e6 == bench.account.cash_e6
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("price_e4", [1_000, 5_000, 9_000])
+@pytest.mark.parametrize("side", [BID, ASK])
+def test_a_position_that_shrank_without_a_fill_made_nothing(bench, side, price_e4, restarts):
+    """60 of 100 are gone: whatever they cost, the fee is all that was lost."""
+    held(bench, side, price_e4)
+    own_e4 = price_e4 if side is BID else 10_000 - price_e4
+    theirs(bench, 4_000 if side is BID else -4_000, 4_000 * own_e4, 6_000 * own_e4)
+    if restarts:
+        bench.crash()
+        bench.open()
+    bench.executor.mark(A, price_e4, price_e4, bench.clock.wall_ns())
+    losses = bench.executor._results.losses
+    assert (losses.result_e6, losses.day_loss_e6, losses.drawdown_e6) == (-200, 200, 200)
+    (line,) = bench.executor.snapshot().positions
+    assert (line.pnl_e6, line.worst_loss_e6) == (-200, 4_000 * own_e4 + 200)
+
+
+def test_a_limit_holds_after_a_person_resumed_over_a_position_that_shrank(benches):
+    """40 YES for 4.00 are left: 22.00 more would be 26.00."""
+    bench = benches({"market_loss_usd": 25})
+    held(bench)
+    theirs(bench, 4_000, 4_000_000, 6_000_000)
+    bench.calm(70)
+    bench.executor.resume("I saw them go")
+    refused = bench.submit(BID, 1_000, 22_000, seen={"bid_e4": 900, "ask_e4": 1_000}).refusals
+    assert [each.limit for each in refused] == ["market_loss_usd"]
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize(("cost_e4", "price_e4"), [(1_000, 6_000), (9_000, 3_000)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_position_that_came_without_a_fill_gained_nothing_before_its_first_price(
+    benches, sign, cost_e4, price_e4, is_seen
+):
+    """Bought and sold at 0.50 before, which is no price of it; then 100 come that cost ``cost_e4``.
+
+    What they cost beyond a price that was known then is lost: our own order may have bought them.
+    """
+    bench = benches({"losing_streak": 9})
+    for side in (BID, ASK):
+        bench.account.next_create.append("filled")
+        bench.submit(side, 5_000, 1_000, seen={"bid_e4": 5_000, "ask_e4": 5_100})
+        bench.deliver()
+    yes_e4 = price_e4 if sign > 0 else 10_000 - price_e4
+    if is_seen:
+        bench.executor.mark(A, yes_e4, yes_e4, bench.clock.wall_ns())
+    theirs(bench, sign * 10_000, cost_e4 * 10_000)
+    if not is_seen:
+        bench.crash()
+        bench.open()
+    losses = bench.executor._results.losses
+    lost_e6 = 400 + (10_000 * max(cost_e4 - price_e4, 0) if is_seen else 0)
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (lost_e6, lost_e6)
+    bench.executor.mark(A, yes_e4, yes_e4, bench.clock.wall_ns())
+    bench.calm(2)
+    bench.crash()
+    bench.open()
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, yes_e4, yes_e4, bench.clock.wall_ns())
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (lost_e6, lost_e6)
+    lower_e4 = yes_e4 - sign * 1_000
+    bench.executor.mark(A, lower_e4, lower_e4, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == lost_e6 + 10_000 * 1_000
+
+
+def test_a_position_that_turned_round_without_a_fill_made_nothing(bench):
+    """100 YES at 0.10 become 40 NO at 0.30, which are worth 0.90: the gain was before."""
+    held(bench)
+    theirs(bench, -4_000, 12_000_000)
+    losses, market = bench.executor._results.losses, bench.executor.ledger.market(A)
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (200, 200)
+    assert (market.cost_e6, bench.executor.snapshot().positions[0].worst_loss_e6) == (12_000_000, 12_000_200)
+
+
+def test_a_position_of_before_that_shrank_at_its_cost_made_nothing(benches):
+    """100 YES that cost 0.90 and were never seen; 60 go, and the first bid is 0.30."""
+    bench = benches({}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 9_000, 10_000), 10_000)
+    bench.clock.now_ns += S
+    bench.open()
+    bench.calm(3)
+    theirs(bench, 4_000, 36_000_000)
+    bench.executor.mark(A, 3_000, 3_100, bench.clock.wall_ns())
+    losses = bench.executor._results.losses
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+
+
+@pytest.mark.parametrize(("value_e4", "result_e6"), [(0, -50_000_000), (10_000, 4_000 * 5_000 - 6_000 * 100)])
+def test_what_left_before_a_market_paid_was_not_paid(benches, value_e4, result_e6):
+    """By hand: 100 YES at 0.50, marked 0.49; it pays 40. Paid 0: all is lost. Paid 1: 20.00 are won."""
+    bench = benches({"losing_streak": 1, "day_loss_usd": 30})
+    bench.account.next_create.append("filled")
+    bench.submit(BID, 5_000, 10_000, seen={"bid_e4": 4_900, "ask_e4": 5_000})
+    bench.deliver()
+    bench.executor.mark(A, 4_900, 5_000, bench.clock.wall_ns())
+    bench.calm(3)
+    bench.account.yes_e2[A] = 4_000
+    bench.account.cash_e6[0] += 600_000  # they brought 0.01 each
+    bench.account.settle(A, value_e4)
+    bench.executor.reconnected()
+    bench.calm(5)
+    losses = bench.executor._results.losses
+    assert (losses.result_e6, losses.streak) == (result_e6 - 200, int(value_e4 == 0))
+    assert bench.executor.ledger.cash_e6 == bench.account.cash_e6
+
+
+# Orders of unknown outcome
+
+
+def test_an_exit_at_the_mark_is_no_loss_while_it_waits_and_where_its_outcome_is_lost(benches):
+    """By hand: 100 YES at 0.42, the bid is 0.40 and nobody offers any: 2.00 are lost, and fees."""
+    bench = benches({"day_loss_usd": 6, "drawdown_usd": 6})
+    bench.account.next_create.append("filled")
+    bench.submit(BID, 4_200, 10_000, seen={"bid_e4": 4_000, "ask_e4": 4_200})
+    bench.deliver()
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, 4_000, None, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 2_000_200
+    bench.account.while_it_waits = lambda: bench.executor.mark(A, 4_000, None, bench.clock.wall_ns())
+    bench.account.next_create.append("lost")
+    exit_ = bench.submit(ASK, 4_000, 10_000, seen={"bid_e4": 4_000, "ask_e4": None}).order
+    assert exit_ is not None
+    assert losses.day_loss_e6 == 2_000_200 + exit_.fee_bound_e6
+    bench.calm(60)
+    assert (losses.day_loss_e6, bench.executor.mode) == (2_000_200, RiskMode.ACTIVE)
+
+
+def test_an_order_that_was_not_let_out_yet_is_no_loss(benches):
+    bench = benches({"day_loss_usd": 5})
+    bench.executor.mark(A, 1_000, 1_100, bench.clock.wall_ns())
+    seen = []
+
+    def waits():
+        bench.executor.mark(A, 1_000, 1_200, bench.clock.wall_ns())
+        seen.append(bench.executor._results.losses.day_loss_e6)
+
+    bench.account.while_it_waits = waits
+    order = bench.submit(BID, 2_000, 10_000, seen={"bid_e4": 1_000, "ask_e4": 2_000}).order
+    assert order is not None
+    assert seen == [0]
+
+
+def test_an_order_on_its_way_counts_until_its_answer_comes(benches):
+    bench = benches({"day_loss_usd": 50})
+    bench.executor.mark(A, 1_000, 1_100, bench.clock.wall_ns())
+    create, seen = bench.account.create, []
+
+    async def slow(order, hindrance):
+        answer = await create(order, hindrance)
+        bench.executor.mark(A, 1_000, 1_200, bench.clock.wall_ns())  # a frame that overtakes the answer
+        seen.append(bench.executor._results.losses.day_loss_e6)
+        return answer
+
+    bench.account.create = slow
+    order = bench.submit(BID, 2_000, 10_000, seen={"bid_e4": 1_000, "ask_e4": 2_000}).order
+    assert seen == [10_000 * 1_000 + order.fee_bound_e6]
+    assert bench.executor._results.losses.day_loss_e6 == 0  # it rests
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_a_restart_counts_an_order_of_unknown_outcome_at_the_prices_of_before(benches, is_marked):
+    """By hand: 60 YES at 0.91 where 0.89 could be had: 1.20 and fees, not 54.60."""
+    bench = benches({"day_loss_usd": 5, "drawdown_usd": 5})
+    bench.account.next_create.append("lost")
+    order = bench.submit(BID, 9_100, 6_000, seen={"bid_e4": 8_900, "ask_e4": 9_100}).order
+    loss_e6 = 6_000 * 200 + order.fee_bound_e6
+    assert bench.executor._results.losses.day_loss_e6 == loss_e6
+    if is_marked:
+        bench.executor.mark(A, 8_900, 9_100, bench.clock.wall_ns())
+    bench.crash()
+    bench.clock.now_ns += S
+    bench.open()
+    assert bench.executor._results.losses.day_loss_e6 == loss_e6
+    bench.calm(70)
+    assert (bench.executor._results.losses.day_loss_e6, bench.executor.mode) == (0, RiskMode.ACTIVE)
+
+
+def test_a_day_does_not_begin_at_what_an_order_of_unknown_outcome_may_have_lost(benches):
+    bench = benches({"day_loss_usd": 20})
+    bought(bench)
+    day = 86_400 * S
+    bench.clock.now_ns = (bench.clock.now_ns // day + 1) * day - 5 * S
+    bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
+    bench.account.next_create.append("lost")
+    bench.submit(ASK, 4_000, 1_000, seen={"bid_e4": 5_000, "ask_e4": 5_100})
+    losses = bench.executor._results.losses
+    assert losses.day_loss_e6 > 1_000_000
+    bench.calm(60)
+    assert losses.day_loss_e6 == 0
+    bench.executor.mark(A, 4_000, 5_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 1_000_000
