@@ -22,7 +22,7 @@ from kalshi_platform.trading.execution.control import OrderPort, TradingControl
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.orders.intents import Intent
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
-from kalshi_platform.trading.execution.orders.order import Order
+from kalshi_platform.trading.execution.orders.order import Order, event_of_answer
 from kalshi_platform.trading.execution.orders.positions import fill_cash_out_e6
 from kalshi_platform.trading.execution.orders.reports import (
     FillReport,
@@ -102,6 +102,7 @@ class Executor:
         latest = view_now or (lambda: view)
         try:
             self._keeper.add_order(order)
+            self._results.sending(view.ticker, view.bid_e4, view.ask_e4)  # in one transaction with it
             self._gate.pace.sent(mono_ns)  # before anything is awaited: the next order is held to it
             self._gate.day.at(wall_ns).orders += 1
             await self._keeper.on_disk()
@@ -125,8 +126,7 @@ class Executor:
         return Submitted(order)
 
     def _late_refusals(self, order: Order, view: MarketAtOrder) -> tuple[RiskRefusal, ...]:
-        """Reasons against an order that came up while disk or tokens were waited for: a halt, age, the
-        journal."""
+        """Reasons that came up while disk or tokens were waited for: a halt, age, the journal."""
         self._upkeep.watch()
         wall_ns = self._clock.wall_ns()
         refusals = self._gate.check_again(order.intent, view, wall_ns) + self._journal_refusals()
@@ -172,6 +172,7 @@ class Executor:
         def hindrance() -> str:
             nonlocal found
             found = self._late_refusals(order, latest())
+            order.is_let_out = not found
             return found[0].words or found[0].limit if found else ""
 
         try:
@@ -187,7 +188,7 @@ class Executor:
         """Take the outcome of a create; None: nobody waited for it."""
         if isinstance(outcome, Accepted):
             placed = outcome.answer
-            self._keeper.accepted(order, placed.order_id, placed.filled_e2, _event_of(order, placed))
+            self._keeper.accepted(order, placed.order_id, placed.filled_e2, event_of_answer(order, placed))
         elif isinstance(outcome, Refused) and not outcome.is_duplicate:
             self._keeper.step(order, OrderEvent.REFUSED, outcome.reason)
             self.counts["refused_by_exchange" if outcome.sent else "not_sent"] += 1
@@ -297,7 +298,8 @@ class Executor:
             self._upkeep.look_soon()  # the list of settlements says what was paid
 
     def _moved(self, order: Order) -> None:
-        """Hand a changed order on."""
+        """Hand a changed order on; one of unknown outcome, or one no more, changes the losses."""
+        self._results.ordered(self._clock.wall_ns())
         self.on_order(order)
 
     def _filled(self, order: Order | None, fill: FillReport) -> None:
@@ -389,16 +391,6 @@ def _request_of(intent: Intent, client_order_id: str, shard: int) -> NewOrder:
         "expires_s": intent.expires_s,
         "exchange_index": shard,
     })  # fmt: skip
-
-
-def _event_of(order: Order, placed: PlacedOrder) -> OrderEvent:
-    """Return the event that an acknowledgement is; without both counts it says that the order is there.
-
-    An end without a count of fills would free its slot while the position may be old.
-    """
-    if placed.remaining_e2 is None or placed.filled_e2 is None or placed.remaining_e2 > 0:
-        return OrderEvent.RESTS
-    return OrderEvent.EXECUTED if placed.filled_e2 >= order.intent.qty_e2 else OrderEvent.ENDED
 
 
 _TAKEN: dict[str, Callable[[Executor, Mapping[str, Any]], None]] = {

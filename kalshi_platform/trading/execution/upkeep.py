@@ -236,8 +236,8 @@ class Upkeep:
             self.counts["comparisons_not_whole"] += not report.is_whole
             self.look_soon()
         self._reconciler.note_told()
+        self._results.compared(self._clock.wall_ns())  # in one transaction with what it took over
         await self._keeper.on_disk_or_late()
-        self._results.settled(self._clock.wall_ns())
         return report
 
     def _age(self) -> None:

@@ -6,6 +6,7 @@ Filled  is told twice: by fills (each with its price and fee) and by counts in r
 
 from dataclasses import dataclass, field
 
+from kalshi_platform.trading.exchange.account_answers import PlacedOrder
 from kalshi_platform.trading.execution.orders.intents import Intent
 from kalshi_platform.trading.execution.orders.reports import FillReport, OrderReport, ReportedStatus
 from kalshi_platform.trading.execution.orders.states import (
@@ -40,6 +41,7 @@ class Order:
     was_refused: bool = False  # its create: nothing of it can fill
     refused_and_filled: bool = False  # told once as a contradiction
     cancel_wanted: bool = False  # by us, so that its end is no news
+    is_let_out: bool = False  # its create left, or was about to: only this process knows, a restart cannot
     reason: str = ""  # of its end, in the exchange's words or ours
     fill_keys: set[tuple[str, str]] = field(default_factory=set)
 
@@ -78,6 +80,15 @@ class Order:
         """True where nobody knows yet whether the exchange has it: it counts as filled."""
         return self.state in MAYBE_THERE
 
+    @property
+    def may_have_filled(self) -> bool:
+        """True where it may be there and nothing tells what filled of it: its loss counts as made.
+
+        UNKNOWN, and PENDING once its create was let out: before, no exchange can have filled it. The exchange
+        has told of all others: their fills come one by one, each with its price.
+        """
+        return self.state is OrderState.UNKNOWN or (self.state is OrderState.PENDING and self.is_let_out)
+
     def step(self, event: OrderEvent) -> bool:
         """Move by one event; True where it contradicts what the exchange said before."""
         step = STEPS[self.state][event]
@@ -86,6 +97,16 @@ class Order:
         filled = self.filled_e2 > 0 or event in (OrderEvent.PART_FILLED, OrderEvent.EXECUTED)
         before, self.refused_and_filled = self.refused_and_filled, self.was_refused and filled
         return step.surprise or (self.refused_and_filled and not before)
+
+
+def event_of_answer(order: Order, placed: PlacedOrder) -> OrderEvent:
+    """Return the event that an acknowledgement is; without both counts it says that the order is there.
+
+    An end without a count of fills would free its slot while the position may be old.
+    """
+    if placed.remaining_e2 is None or placed.filled_e2 is None or placed.remaining_e2 > 0:
+        return OrderEvent.RESTS
+    return OrderEvent.EXECUTED if placed.filled_e2 >= order.intent.qty_e2 else OrderEvent.ENDED
 
 
 def event_of_report(report: OrderReport) -> OrderEvent:

@@ -32,6 +32,7 @@ class MarketPosition:
     value_e4: int | None = None  # what one YES paid; None until settled
     settled_ns: int | None = None  # when the exchange paid
     mark_e4: int | None = None  # price of one YES that results are told at; None: nothing seen yet
+    is_at_cost: bool = False  # taken over, and no fill or price told since what it is worth
 
     @property
     def payout_e6(self) -> int:
@@ -70,19 +71,21 @@ class MarketPosition:
         self._move(signed, own_e4 * qty_e2, at_ns)
         self.fees_e6 += fee_e6
         self.filled_e2 += qty_e2
-        self.mark_e4 = price_e4  # until the market's best prices are seen (results.py)
+        self.mark_e4, self.is_at_cost = price_e4, False  # until the best prices are seen (results.py)
         self._note_close(at_ns)
 
     def correct(self, position_e2: int, cost_e6: int, at_ns: int) -> None:
-        """Take over a change of position that no fill explains, with what the exchange says that it cost."""
+        """Take over a change of position that no fill explains, at a cost by reconcile/unexplained.py."""
+        is_new = not self.position_e2
         if position_e2:
             self._move(position_e2, cost_e6, at_ns)
         gain = abs(position_e2) * DOLLAR_E4 - cost_e6
         self.if_yes_e6 += gain if position_e2 > 0 else -cost_e6
         self.if_no_e6 += -cost_e6 if position_e2 > 0 else gain
-        if self.mark_e4 is None and position_e2:
+        if is_new and position_e2:  # a mark of before was another position's, and may be days old
             own_e4 = min(cost_e6 // abs(position_e2), DOLLAR_E4)
             self.mark_e4 = own_e4 if position_e2 > 0 else DOLLAR_E4 - own_e4
+        self.is_at_cost = bool(self.position_e2) and (is_new or self.is_at_cost)
         self._note_close(at_ns)
 
     def _note_close(self, at_ns: int) -> None:

@@ -2,16 +2,17 @@
 
 Race     positions and cash are read at other moments than fills: a difference is taken over (``adopt``) only
          where whoever compares has seen the same one several times.
+Money    a change of position is booked so that it makes no result (unexplained.py); cash is corrected apart.
 """
 
 from collections.abc import Iterable
 
-from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.trading.exchange.clock import ExchangeClock
 from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.reconcile.differences import Difference, DifferenceKind
 from kalshi_platform.trading.execution.reconcile.lists import AccountLists
 from kalshi_platform.trading.execution.reconcile.money import CashMismatch, cash_mismatches, settled_value_e4
+from kalshi_platform.trading.execution.reconcile.unexplained import corrections
 
 
 class AccountHoldings:
@@ -35,13 +36,10 @@ class AccountHoldings:
                 self.is_held_back = True  # an order's end or its fills are not all here yet
                 continue
             if market.value_e4 is None and theirs_e2 != market.position_e2:
-                change_e2 = theirs_e2 - market.position_e2
                 ours, theirs = f"{market.position_e2} (1e-2 contract)", f"{theirs_e2}"
                 kind = DifferenceKind.SETTLED_POSITION
                 found.append(Difference(kind, paid.ticker, ours, theirs))
-                self._keeper.correct(
-                    self._clock.wall_ns(), "settled", paid.ticker, market.exchange_index, change_e2, 0
-                )
+                self._correct("settled", paid.ticker, theirs_e2, value_e4=value_e4)
             self._keeper.settle(paid.ticker, value_e4, paid.settled_ns)
             theirs = f"{value_e4} (1e-4 dollar) a YES"
             kind = DifferenceKind.MISSED_SETTLEMENT
@@ -83,12 +81,16 @@ class AccountHoldings:
             if theirs_e2 == ours_e2:
                 continue
             found.append(Difference(DifferenceKind.POSITION, ticker, f"{ours_e2}", f"{theirs_e2}"))
-            shard = self._ledger.market(ticker).exchange_index
-            each_e4 = DOLLAR_E4 if held is None or not theirs_e2 else held.exposure_e6 // abs(theirs_e2)
-            each_e4 = min(max(each_e4, 0), DOLLAR_E4)  # no contract costs more
-            change_e2 = theirs_e2 - ours_e2
-            self._keeper.correct(now_ns, "position", ticker, shard, change_e2, abs(change_e2) * each_e4)
+            self._correct("position", ticker, theirs_e2, 0 if held is None else held.exposure_e6)
         for each in self._cash(lists):
             found.append(Difference(DifferenceKind.CASH, each.name, f"{each.ours_e6}", f"{each.theirs_e6}"))
             self._keeper.open_cash(now_ns, "cash", each.shard, each.off_e6)
         return found
+
+    def _correct(
+        self, kind: str, ticker: str, theirs_e2: int, told_e6: int = 0, value_e4: int | None = None
+    ) -> None:
+        """Make our position theirs, at the money that invents no result (unexplained.py)."""
+        market, now_ns = self._ledger.market(ticker), self._clock.wall_ns()
+        for change_e2, cost_e6 in corrections(market, theirs_e2, told_e6, value_e4):
+            self._keeper.correct(now_ns, kind, ticker, market.exchange_index, change_e2, cost_e6)

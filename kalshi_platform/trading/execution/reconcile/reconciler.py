@@ -31,6 +31,7 @@ from kalshi_platform.trading.execution.reconcile.holdings import AccountHoldings
 from kalshi_platform.trading.execution.reconcile.lists import AccountLists, ReportPort, read_lists
 from kalshi_platform.trading.execution.reconcile.money import cash_doubts
 from kalshi_platform.trading.execution.reconcile.shards import learn_shards
+from kalshi_platform.trading.execution.reconcile.unexplained import cost_from_nothing_e6
 from kalshi_platform.trading.execution.reconcile.unknown import UnknownWrites
 
 #: Fills and settlements are asked for from so long before the last comparison: lists may lag.
@@ -89,7 +90,8 @@ class Reconciler:
         for ticker, held in lists.positions.items():
             if held.position_e2:
                 shard = self._ledger.market(ticker).exchange_index
-                keeper.correct(now_ns, "opening", ticker, shard, held.position_e2, held.exposure_e6)
+                cost_e6 = cost_from_nothing_e6(held.position_e2, held.exposure_e6)
+                keeper.correct(now_ns, "opening", ticker, shard, held.position_e2, cost_e6)
         keeper.set_meta(OPENED, str(lists.as_of_ns))
         keeper.set_meta(_AS_OF, str(lists.as_of_ns))
         found = [each for report in lists.orders for each in self._foreign.differences(report)]

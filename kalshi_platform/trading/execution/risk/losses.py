@@ -2,6 +2,8 @@
 
 Result    of the account: the sum over its markets, settled ones at what they paid, open ones at the mark, all
           fees taken off, 1e-6 dollar. Payments in and out are no result.
+Unknown   what orders of unknown outcome may have lost is taken off the present result and no other: no day,
+          best or minute begins at it, or its end would be a gain.
 Window    rolling: the best result of the last hours; midnight changes nothing. Minutes are kept in the
           journal, so that a restart forgets no loss.
 Accepted  a person who lets trading go on after a loss accepts it: window, day and streak begin anew there.
@@ -36,7 +38,8 @@ class LossWatch:
         self._saved_last_e6: int | None = None
         self._day = -1
         self._day_start_e6 = 0
-        self.result_e6 = 0
+        self.known_e6 = 0  # the last result
+        self.result_e6 = 0  # the same less what orders of unknown outcome may have lost
         self.streak = 0  # markets lost in a row; whoever knows the markets sets it
 
     @property
@@ -47,7 +50,7 @@ class LossWatch:
     @property
     def drawdown_e6(self) -> int:
         """Fall of the result from the best of the window."""
-        best = self._bests[0].best_e6 if self._bests else self.result_e6
+        best = self._bests[0].best_e6 if self._bests else self.known_e6
         return max(0, best - self.result_e6)
 
     def restore(self, minute: int, best_e6: int, last_e6: int) -> None:
@@ -56,39 +59,43 @@ class LossWatch:
             self._day_start_e6, self._day = best_e6, minute * MINUTE_NS // NS_PER_DAY
         self._roll(minute)
         self._observe_best(minute, best_e6)
-        self.result_e6 = last_e6
+        self.known_e6 = self.result_e6 = last_e6
         self._minute, self._minute_best_e6, self._saved_last_e6 = minute, best_e6, last_e6
 
-    def observe(self, result_e6: int, wall_ns: int) -> None:
-        """Take the result at a time; a wall clock that is set back stays in the later minute."""
+    def observe(self, known_e6: int, wall_ns: int, unknown_loss_e6: int = 0) -> None:
+        """Take the result at a time; a wall clock that is set back stays in the later minute.
+
+        ``unknown_loss_e6``: what orders of unknown outcome may have lost beside it.
+        """
         minute = max(wall_ns // MINUTE_NS, self._minute)
         if self._minute < 0:  # the first result ever is no loss: nothing was before
-            self.result_e6 = self._day_start_e6 = result_e6
+            self.known_e6 = self._day_start_e6 = known_e6
             self._day = minute * MINUTE_NS // NS_PER_DAY
         self._roll(minute)
-        self.result_e6 = result_e6
+        self.known_e6, self.result_e6 = known_e6, known_e6 - unknown_loss_e6
         if minute != self._minute:
-            self._minute, self._minute_best_e6, self._saved_last_e6 = minute, result_e6, None
-        self._minute_best_e6 = max(self._minute_best_e6, result_e6)
-        self._observe_best(minute, result_e6)
+            self._minute, self._minute_best_e6, self._saved_last_e6 = minute, known_e6, None
+        self._minute_best_e6 = max(self._minute_best_e6, known_e6)
+        self._observe_best(minute, known_e6)
 
     def save(self) -> None:
         """Hand the present minute to the journal where it changed."""
-        if self._minute >= 0 and self._saved_last_e6 != self.result_e6:
-            self._save(self._minute, self._minute_best_e6, self.result_e6)
-            self._saved_last_e6 = self.result_e6
+        if self._minute >= 0 and self._saved_last_e6 != self.known_e6:
+            self._save(self._minute, self._minute_best_e6, self.known_e6)
+            self._saved_last_e6 = self.known_e6
 
     def accept(self) -> None:
         """Begin window, day and streak anew at the present result."""
         self._bests.clear()
         if self._minute >= 0:
-            self._minute_best_e6, self._saved_last_e6 = self.result_e6, None
-            self._bests.append(Best(self._minute, self.result_e6))
-        self._day_start_e6 = self.result_e6
+            self._minute_best_e6, self._saved_last_e6 = self.known_e6, None
+            self._bests.append(Best(self._minute, self.known_e6))
+        self._day_start_e6 = self.known_e6
 
     def shift(self, change_e6: int) -> None:
         """Move every result alike: a change that is no gain and no loss since any of them."""
         self._bests = deque(Best(each.minute, each.best_e6 + change_e6) for each in self._bests)
+        self.known_e6 += change_e6
         self.result_e6 += change_e6
         self._day_start_e6 += change_e6
         self._minute_best_e6 += change_e6
@@ -100,7 +107,7 @@ class LossWatch:
         day = minute * MINUTE_NS // NS_PER_DAY
         if day > self._day:
             if self._day >= 0:
-                self._day_start_e6 = self.result_e6
+                self._day_start_e6 = self.known_e6
             self._day = day
         while self._bests and self._bests[0].minute <= minute - self._window_minutes:
             self._bests.popleft()

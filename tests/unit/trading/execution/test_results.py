@@ -38,11 +38,11 @@ def test_a_gain_of_an_unknown_order_is_not_counted_and_its_loss_is(benches):
     bench.account.next_create.append("lost")
     bench.submit(BID, 3_500, 1_000)  # 0.05 above what could be had: 0.50 and a fee
     results = bench.executor._results
-    bench.executor._results.settled(bench.clock.wall_ns())
+    bench.executor._results.compared(bench.clock.wall_ns())
     assert results.losses.day_loss_e6 == 500_000 + 160_350
     bench.executor.mark(A, 9_000, 9_100, bench.clock.wall_ns())
     bench.clock.now_ns += S
-    results.settled(bench.clock.wall_ns())
+    results.compared(bench.clock.wall_ns())
     assert results.losses.result_e6 == -160_350
 
 
@@ -212,14 +212,42 @@ def test_what_a_position_of_before_is_paid_without_any_price_is_no_result_of_tod
     assert losses.day_loss_e6 == 4_000_200  # and hides no loss of today
 
 
-def test_a_side_that_is_empty_in_a_book_with_prices_is_a_price(benches):
-    """By hand: 10 YES that cost 0.90 meet a book without bids: they were worth nothing before."""
+@pytest.mark.parametrize(("side", "empty"), [("bid", (None, 6_000)), ("ask", (4_000, None))])
+def test_an_empty_side_is_no_price_of_a_position_of_before(benches, side, empty):
+    """By hand: 10 YES (or NO) that cost 0.50 meet a book in which nobody buys them, then 0.50, then 0.01."""
     bench = benches({"day_loss_usd": 4}, opened=False)
-    bench.account.fill(bench.account.place("before", A, "bid", 9_000, 1_000), 1_000)
+    bench.account.fill(bench.account.place("before", A, side, 5_000, 1_000), 1_000)
     bench.clock.now_ns += S
     bench.open()
-    bench.executor.mark(A, None, 100, bench.clock.wall_ns())
-    assert bench.executor._results.losses.day_loss_e6 == 0
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, *empty, bench.clock.wall_ns())
+    bench.calm(40)  # comparisons too
+    assert (losses.result_e6, losses.day_loss_e6) == (0, 0)
+    bench.executor.mark(A, 5_000, 5_000, bench.clock.wall_ns())
+    assert (losses.result_e6, losses.day_loss_e6) == (0, 0)
+    bench.executor.mark(A, *((100, 5_200) if side == "bid" else (4_800, 9_900)), bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 4_900_000
+    bench.calm(2)
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+@pytest.mark.parametrize("book", [(None, None), (None, 6_100)])
+def test_a_fill_is_the_first_price_of_a_position_of_before_whose_side_is_empty(benches, book):
+    """By hand: 100 YES that cost 0.10; one is sold at 0.60, and the next book bids 0.60: a fee was lost."""
+    bench = benches({"day_loss_usd": 20}, opened=False)
+    bench.account.fill(bench.account.place("before", A, "bid", 1_000, 10_000), 10_000)
+    bench.clock.now_ns += S
+    bench.open()
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, *book, bench.clock.wall_ns())
+    bench.submit(ASK, 6_000, 1_000, seen={"bid_e4": None, "ask_e4": 6_100})
+    bench.account.fill(bench.account.orders["o-2"], 100)
+    bench.deliver()
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (200, 200)
+    bench.executor.mark(A, 6_000, 6_100, bench.clock.wall_ns())
+    assert (losses.day_loss_e6, losses.drawdown_e6) == (200, 200)
+    bench.executor.mark(A, 5_000, 6_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 200 + 99 * 100_000  # no gain of before hides it
 
 
 def test_a_crash_after_the_first_price_moves_no_result_twice(benches):
@@ -236,3 +264,87 @@ def test_a_crash_after_the_first_price_moves_no_result_twice(benches):
     assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
     bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
     assert (losses.day_loss_e6, losses.drawdown_e6) == (0, 0)
+
+
+def test_an_exit_at_the_mark_is_no_loss_while_it_waits_and_where_its_outcome_is_lost(benches):
+    """By hand: 100 YES at 0.42, the bid is 0.40 and nobody offers any: 2.00 are lost, and fees."""
+    bench = benches({"day_loss_usd": 6, "drawdown_usd": 6})
+    bench.account.next_create.append("filled")
+    bench.submit(BID, 4_200, 10_000, seen={"bid_e4": 4_000, "ask_e4": 4_200})
+    bench.deliver()
+    losses = bench.executor._results.losses
+    bench.executor.mark(A, 4_000, None, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 2_000_200
+    bench.account.while_it_waits = lambda: bench.executor.mark(A, 4_000, None, bench.clock.wall_ns())
+    bench.account.next_create.append("lost")
+    exit_ = bench.submit(ASK, 4_000, 10_000, seen={"bid_e4": 4_000, "ask_e4": None}).order
+    assert exit_ is not None
+    assert losses.day_loss_e6 == 2_000_200 + exit_.fee_bound_e6
+    bench.calm(60)
+    assert (losses.day_loss_e6, bench.executor.mode) == (2_000_200, RiskMode.ACTIVE)
+
+
+def test_an_order_that_was_not_let_out_yet_is_no_loss(benches):
+    bench = benches({"day_loss_usd": 5})
+    bench.executor.mark(A, 1_000, 1_100, bench.clock.wall_ns())
+    seen = []
+
+    def waits():
+        bench.executor.mark(A, 1_000, 1_200, bench.clock.wall_ns())
+        seen.append(bench.executor._results.losses.day_loss_e6)
+
+    bench.account.while_it_waits = waits
+    order = bench.submit(BID, 2_000, 10_000, seen={"bid_e4": 1_000, "ask_e4": 2_000}).order
+    assert order is not None
+    assert seen == [0]
+
+
+def test_an_order_on_its_way_counts_until_its_answer_comes(benches):
+    bench = benches({"day_loss_usd": 50})
+    bench.executor.mark(A, 1_000, 1_100, bench.clock.wall_ns())
+    create, seen = bench.account.create, []
+
+    async def slow(order, hindrance):
+        answer = await create(order, hindrance)
+        bench.executor.mark(A, 1_000, 1_200, bench.clock.wall_ns())  # a frame that overtakes the answer
+        seen.append(bench.executor._results.losses.day_loss_e6)
+        return answer
+
+    bench.account.create = slow
+    order = bench.submit(BID, 2_000, 10_000, seen={"bid_e4": 1_000, "ask_e4": 2_000}).order
+    assert seen == [10_000 * 1_000 + order.fee_bound_e6]
+    assert bench.executor._results.losses.day_loss_e6 == 0  # it rests
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_a_restart_counts_an_order_of_unknown_outcome_at_the_prices_of_before(benches, is_marked):
+    """By hand: 60 YES at 0.91 where 0.89 could be had: 1.20 and fees, not 54.60."""
+    bench = benches({"day_loss_usd": 5, "drawdown_usd": 5})
+    bench.account.next_create.append("lost")
+    order = bench.submit(BID, 9_100, 6_000, seen={"bid_e4": 8_900, "ask_e4": 9_100}).order
+    loss_e6 = 6_000 * 200 + order.fee_bound_e6
+    assert bench.executor._results.losses.day_loss_e6 == loss_e6
+    if is_marked:
+        bench.executor.mark(A, 8_900, 9_100, bench.clock.wall_ns())
+    bench.crash()
+    bench.clock.now_ns += S
+    bench.open()
+    assert bench.executor._results.losses.day_loss_e6 == loss_e6
+    bench.calm(70)
+    assert (bench.executor._results.losses.day_loss_e6, bench.executor.mode) == (0, RiskMode.ACTIVE)
+
+
+def test_a_day_does_not_begin_at_what_an_order_of_unknown_outcome_may_have_lost(benches):
+    bench = benches({"day_loss_usd": 20})
+    bought(bench)
+    day = 86_400 * S
+    bench.clock.now_ns = (bench.clock.now_ns // day + 1) * day - 5 * S
+    bench.executor.mark(A, 5_000, 5_100, bench.clock.wall_ns())
+    bench.account.next_create.append("lost")
+    bench.submit(ASK, 4_000, 1_000, seen={"bid_e4": 5_000, "ask_e4": 5_100})
+    losses = bench.executor._results.losses
+    assert losses.day_loss_e6 > 1_000_000
+    bench.calm(60)
+    assert losses.day_loss_e6 == 0
+    bench.executor.mark(A, 4_000, 5_100, bench.clock.wall_ns())
+    assert losses.day_loss_e6 == 1_000_000

@@ -1,10 +1,12 @@
 """One order: what counts as filled, and what may still fill."""
 
+from types import SimpleNamespace
+
 import pytest
 from made.execution import intent
 from made.plain_account import HandClock
 
-from kalshi_platform.trading.execution.orders.order import Order
+from kalshi_platform.trading.execution.orders.order import Order, event_of_answer
 from kalshi_platform.trading.execution.orders.states import OrderEvent, OrderState
 
 
@@ -54,3 +56,25 @@ def test_a_fill_of_an_order_whose_create_was_refused_is_a_contradiction(order):
     order.step(OrderEvent.ENDED)
     assert not order.step(OrderEvent.REFUSED)
     assert order.step(OrderEvent.PART_FILLED)
+
+
+def test_what_may_have_filled_untold_is_unknown_or_was_let_out(order):
+    """Every state by hand: the exchange has told of an order in all others, and fills come one by one."""
+    for state in OrderState:
+        for is_let_out in (False, True):
+            order.state, order.is_let_out = state, is_let_out
+            may = state is OrderState.UNKNOWN or (state is OrderState.PENDING and is_let_out)
+            assert order.may_have_filled is may
+            assert order.may_be_there or not may
+
+
+@pytest.mark.parametrize(
+    ("filled_e2", "remaining_e2", "event"),
+    [
+        (None, None, OrderEvent.RESTS), (1_000, None, OrderEvent.RESTS), (None, 0, OrderEvent.RESTS),
+        (400, 600, OrderEvent.RESTS), (1_000, 0, OrderEvent.EXECUTED), (400, 0, OrderEvent.ENDED),
+    ],
+)  # fmt: skip
+def test_an_acknowledgement_without_both_counts_says_that_it_rests(order, filled_e2, remaining_e2, event):
+    placed = SimpleNamespace(filled_e2=filled_e2, remaining_e2=remaining_e2)
+    assert event_of_answer(order, placed) is event

@@ -116,3 +116,22 @@ def test_a_position_is_worth_its_mark(position_e2, mark_e4, worth_e6):
     assert market.worth_e6 == worth_e6
     market.value_e4 = 10_000
     assert market.worth_e6 == 0
+
+
+def test_a_position_that_was_taken_over_stands_at_its_cost_until_a_fill():
+    market = MarketPosition(A, 0)
+    market.fill(BID, 6_000, 100, 0, 0)
+    market.fill(ASK, 6_000, 100, 0, 1)
+    market.correct(200, 400_001, 2)
+    assert (market.mark_e4, market.is_at_cost) == (
+        2_000,
+        True,
+    )  # the last fill's price was another position's
+    market.correct(200, 900_000, 3)
+    assert (market.mark_e4, market.is_at_cost) == (2_000, True)
+    market.fill(ASK, 7_000, 100, 0, 4)
+    assert (market.mark_e4, market.is_at_cost) == (7_000, False)
+    market.correct(100, 900_000, 5)
+    assert (market.mark_e4, market.is_at_cost) == (7_000, False)
+    market.correct(-400, 0, 6)
+    assert (market.position_e2, market.is_at_cost) == (0, False)

@@ -83,3 +83,31 @@ def test_a_streak_goes_on_from_the_one_before():
     assert losing_streak([-1, -1], 3) == 5
     assert losing_streak([-1, 1, -1], 3) == 1
     assert losing_streak([], 3) == 3
+
+
+def test_what_orders_of_unknown_outcome_may_have_lost_is_no_base_of_a_later_loss():
+    saved = []
+    watch = LossWatch(2 * MINUTE_NS, lambda *row: saved.append(row))
+    watch.observe(0, DAY0 + NS_PER_DAY - 1, unknown_loss_e6=70)
+    assert (watch.result_e6, watch.known_e6, watch.day_loss_e6, watch.drawdown_e6) == (-70, 0, 70, 70)
+    watch.save()
+    assert saved[-1][1:] == (0, 0)
+    watch.observe(5, DAY0 + NS_PER_DAY + 2 * MINUTE_NS, unknown_loss_e6=70)  # the window is another one too
+    assert (watch.day_loss_e6, watch.drawdown_e6) == (65, 70)
+    watch.accept()
+    assert (watch.day_loss_e6, watch.drawdown_e6) == (70, 70)  # nobody accepts what is not known
+    watch.observe(5, DAY0 + NS_PER_DAY + 2 * MINUTE_NS)
+    assert (watch.day_loss_e6, watch.drawdown_e6) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(-1_000, 1_000), st.integers(0, 500)), min_size=1))
+def test_an_unknown_loss_adds_to_the_loss_and_leaves_nothing_behind(steps):
+    watch, plain = LossWatch(60 * MINUTE_NS, lambda *_: None), LossWatch(60 * MINUTE_NS, lambda *_: None)
+    minute = DAY0 // MINUTE_NS
+    for wait, result, unknown in steps:
+        minute += wait
+        watch.observe(result, minute * MINUTE_NS, unknown)
+        plain.observe(result, minute * MINUTE_NS)
+        assert watch.drawdown_e6 == plain.drawdown_e6 + unknown
+        assert watch.day_loss_e6 == max(0, watch._day_start_e6 - result + unknown)
+        assert watch._day_start_e6 == plain._day_start_e6
