@@ -39,6 +39,8 @@ from kalshi_platform.trading.session.report.session_replay import (
 from kalshi_platform.trading.session.report.session_report import write_report
 from kalshi_platform.trading.session.session_config import TradingSessionConfig
 
+pytestmark = pytest.mark.usefixtures("outside_pause")
+
 WIDE = RiskLimits.parse({
     "order_contracts": 100, "order_cost_usd": 100, "market_contracts": 1_000, "market_loss_usd": 1_000,
     "event_loss_usd": 2_000, "category_loss_usd": 5_000, "account_loss_usd": 9_000, "day_loss_usd": 5_000,

@@ -21,7 +21,7 @@ from kalshi_platform.trading.simserver.faults.forms import PlantedFault
 
 WHOLE = os.environ.get("FAULTS") == "whole"
 whole_only = pytest.mark.skipif(not WHOLE, reason="played by `make faults` (FAULTS=whole)")
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("outside_pause")]
 #: Three events at a time, of which the session wants some.
 MIXED: dict[str, object] = {}
 

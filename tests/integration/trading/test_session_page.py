@@ -52,6 +52,9 @@ from kalshi_platform.trading.session.watching.session_page import SESSION_PAGE, 
 from kalshi_platform.trading.session.watching.session_watch import SessionWatch
 
 
+pytestmark = pytest.mark.usefixtures("outside_pause")
+
+
 class PageClient:
     """A page's own script without a browser: the cookie, the Origin and the control key."""
 

@@ -14,6 +14,7 @@ from made.session_ends import assert_rest_was_told
 from made.trading_scene import SERIES, ThreadedExchange, key_in_environment, registry_with_model
 from rich.control import strip_control_codes
 
+pytestmark = pytest.mark.usefixtures("outside_pause")
 PROGRAM = [sys.executable, "-c", "from kalshi_platform.cli.start import main; main()"]
 
 

@@ -23,6 +23,9 @@ from kalshi_platform.trading.session.report.session_report import write_report
 from kalshi_platform.trading.session.session_config import TradingSessionConfig
 
 
+pytestmark = pytest.mark.usefixtures("outside_pause")
+
+
 @pytest.fixture(scope="module")
 def exchange():
     with ThreadedExchange(speed=5, tier="prestige", seed=5) as running:
