@@ -1,4 +1,4 @@
-"""Shared by the tests of sessions that must send orders: a clock that is not in the exchange's weekly pause."""
+"""Shared by tests of sessions that must send orders: a clock that is not in the exchange's weekly pause."""
 
 from collections.abc import Iterator
 

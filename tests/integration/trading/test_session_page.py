@@ -51,7 +51,6 @@ from kalshi_platform.trading.session.watching.event_log import EventLog
 from kalshi_platform.trading.session.watching.session_page import SESSION_PAGE, page_controls, page_figures
 from kalshi_platform.trading.session.watching.session_watch import SessionWatch
 
-
 pytestmark = pytest.mark.usefixtures("outside_pause")
 
 

@@ -22,7 +22,6 @@ from kalshi_platform.trading.session.paper.paper_book import PaperBook
 from kalshi_platform.trading.session.report.session_report import write_report
 from kalshi_platform.trading.session.session_config import TradingSessionConfig
 
-
 pytestmark = pytest.mark.usefixtures("outside_pause")
 
 
