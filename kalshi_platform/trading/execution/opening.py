@@ -139,22 +139,18 @@ async def _open(
     gate = RiskGate(limits, ledger, exposures, state, ports.skew_ns)
     _restore_day(gate, ledger, journal, clock)
     control = TradingControl(keeper, state, ports.orders, clock, settings.cancel_all_holds_s)
-    control.restore()
     reconciler = Reconciler(
         keeper, ports.reports, clock,
         grace_s=settings.grace_s, looks=settings.looks, pause_s=settings.look_pause_s,
     )  # fmt: skip
+    control.restore(reconciler.missing)
+    reconciler.halt = control.halt  # before anything is compared: a halt stands before what it is for is told
     first: ReconcileReport | None = await reconciler.open_account(newest_ns) if journal.is_new else None
     results = Results(keeper, _losses(keeper, limits, clock), limits)
     upkeep = Upkeep(keeper, control, reconciler, results, ports.reports, clock, settings)
     executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
     report = await executor.reconcile() if first is None or first.is_whole else first
     found = [*(first.differences if first is not None and first is not report else ()), *report.differences]
-    # First: a foreign order is named once, and the halt must be in the journal whatever else refuses.
-    grave = [each.words for each in found if each.is_grave]
-    if grave:
-        control.halt(f"{len(grave)} grave differences at the start, first: {grave[0]}")
-    reconciler.note_told()
     if not report.is_whole:
         raise ExchangeError(
             f"not opened: {report.why}; nothing is traded on lists that are not whole: try again"
