@@ -11,10 +11,11 @@ Crash     lists -> halt for what is grave -> all of it on disk -> the journal is
           everything over again; cut later, the journal is whole and goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError, StorageError
@@ -44,6 +45,7 @@ from kalshi_platform.trading.execution.taking_over import (
     WITHOUT,
     cannot_take_over,
     journal_before,
+    kin_of,
     take_over,
 )
 from kalshi_platform.trading.execution.upkeep import Upkeep
@@ -59,6 +61,13 @@ class ExecutionPorts:
     reports: ReportPort
     clock: ExchangeClock
     skew_ns: Callable[[], int | None]  # this machine's clock less the exchange's; None: not told yet
+
+
+class _Before(NamedTuple):
+    """Facts of the journal before that a new one's first look at the exchange needs."""
+
+    newest_ns: int = 0  # the exchange's time of the last fill or end that it knows
+    kin: Mapping[str, MarketKin] = MappingProxyType({})  # by market
 
 
 class _Parts(NamedTuple):
@@ -85,10 +94,10 @@ async def open_executor(
     journal = open_journal(folder, account)
     try:
         wanted = settings or ExecutionSettings()
-        newest_ns = 0
-        if (before := journal_before(journal, account)) is not None:
-            newest_ns = await _take_over(before, journal, account, limits, ports, wanted)
-        parts = await _compared(journal, limits, ports, wanted, newest_ns)
+        before = _Before()
+        if (path := journal_before(journal, account)) is not None:
+            before = await _take_over(path, journal, account, limits, ports, wanted)
+        parts = await _compared(journal, limits, ports, wanted, before)
         _name_newest(parts, account)
         await _begin(parts, limits, ports.clock)
     except BaseException:
@@ -104,11 +113,8 @@ async def _take_over(
     limits: RiskLimits,
     ports: ExecutionPorts,
     settings: ExecutionSettings,
-) -> int:
-    """Open the account's newest journal once more, end what it left, and take over what it knows then.
-
-    Returns the time of the last fill, or end of an order, that it knows.
-    """
+) -> _Before:
+    """Open the account's newest journal once more, end what it left, and take over what it knows then."""
     try:
         older = open_held(path, account)
         try:
@@ -118,7 +124,7 @@ async def _take_over(
             parts.executor.save()
             _commit(parts.keeper)
             take_over(older, journal, ports.clock.wall_ns())
-            return parts.executor.ledger.newest_ns
+            return _Before(parts.executor.ledger.newest_ns, kin_of(older))
         finally:
             older.close()
     except ExchangeError as err:
@@ -201,17 +207,17 @@ async def _compared(
     limits: RiskLimits,
     ports: ExecutionPorts,
     settings: ExecutionSettings,
-    newest_ns: int = 0,
+    before: _Before = _Before(),  # noqa: B008
 ) -> _Parts:
     """Put the parts together over an open journal, and compare it with the exchange.
 
-    ``newest_ns``: of the last fill or end that another journal knows. The comparison halts for what is grave.
+    The comparison halts for what is grave.
     """
     clock, ledger, state = ports.clock, recover(journal), RiskState()
     ledger.find_forgotten = partial(find_order, journal)
     keeper, exposures = LedgerKeeper(ledger, journal), ExposureBook(ledger)
-    for row in checked_rows(journal, "facts", "ticker"):
-        exposures.know(row["ticker"], MarketKin(row["event"], row["category"], row["exchange_index"]))
+    for ticker, kin in kin_of(journal).items():
+        exposures.know(ticker, kin)
     gate = RiskGate(limits, ledger, exposures, state, ports.skew_ns)
     _restore_day(gate, ledger, journal, clock)
     control = TradingControl(keeper, state, ports.orders, clock, settings.cancel_all_holds_s)
@@ -221,10 +227,14 @@ async def _compared(
     )  # fmt: skip
     control.restore(reconciler.missing)
     reconciler.halt = control.halt  # before anything is compared: a halt stands before what it is for is told
-    first: ReconcileReport | None = await reconciler.open_account(newest_ns) if journal.is_new else None
+    first: ReconcileReport | None = (
+        await reconciler.open_account(before.newest_ns) if journal.is_new else None
+    )
     results = Results(keeper, _losses(keeper, limits, clock), limits)
     upkeep = Upkeep(keeper, control, reconciler, results, ports.reports, clock, settings)
     executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
+    for ticker in before.kin.keys() & ledger.markets.keys():
+        executor.know(ticker, *before.kin[ticker])
     report = await executor.reconcile() if first is None or first.is_whole else first
     if not report.is_whole:
         raise ExchangeError(

@@ -5,7 +5,8 @@ First    the older journal is opened once more (opening.py): what became of its 
 Taken    by a new journal: mode, reason and the minute after a cancel of all; the day's orders, contracts and
          cash; the last minute's orders; results of the window, moved to end at 0 (results.py moves them to
          where the new journal begins); the last prices of positions; markets lost in a row; event and
-         category of every market.
+         category of each market that the exchange lists a position in by then (opening.py): a market that
+         was paid before must not look like one of the new journal's.
 New      is a journal of which no order can have gone out: its first opening was cut, or it waits without the
          one before. It takes everything over again.
 Back     an older journal is not opened while a newer one is there: fills of that one would be foreign here.
@@ -26,6 +27,7 @@ from kalshi_platform.trading.execution.journal.journal import OrderJournal
 from kalshi_platform.trading.execution.journal.newest import newest_journal, note_place
 from kalshi_platform.trading.execution.journal.recover import checked_rows
 from kalshi_platform.trading.execution.results import MARKS, STREAK, STREAK_BEFORE
+from kalshi_platform.trading.execution.risk.exposure import MarketKin
 from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 
 #: Note of every opening that came to its end.
@@ -91,12 +93,18 @@ def take_over(older: OrderJournal, journal: OrderJournal, wall_ns: int) -> None:
     journal.set_meta(MARKS, older.meta(MARKS) or "{}")
     journal.set_meta(STREAK_BEFORE, str(older.meta_ns(STREAK) or 0))
     set_before(journal, day_counts(older, wall_ns), sent_lately(older, wall_ns))
-    for row in checked_rows(older, "facts", "ticker"):
-        journal.add_facts(row["ticker"], row["event"], row["category"], row["exchange_index"])
     rows = list(checked_rows(older, "results", "minute"))
     for row in rows:
         last_e6 = rows[-1]["last_e6"]
         journal.add_result(row["minute"], row["best_e6"] - last_e6, row["last_e6"] - last_e6)
+
+
+def kin_of(journal: OrderJournal) -> dict[str, MarketKin]:
+    """Event, category and shard of each market that a journal knows."""
+    return {
+        row["ticker"]: MarketKin(row["event"], row["category"], row["exchange_index"])
+        for row in checked_rows(journal, "facts", "ticker")
+    }
 
 
 def cannot_take_over(account: AccountName, error: Exception) -> str:

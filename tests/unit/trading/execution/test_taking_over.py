@@ -235,6 +235,38 @@ def test_events_and_categories_of_held_markets_count_in_every_folder(two):
     assert second.executor.event_of(A) == A.rpartition("-")[0]
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_market_that_was_paid_before_a_new_folder_is_none_of_its_own(two, is_known):
+    first, second = two()
+    bought(first)
+    first.account.settle(A, 10_000)
+    if is_known:
+        first.executor.reconnected()
+        first.calm(3)
+    moved(first, second)
+    second.calm(3)
+    assert (second.executor.mode, second.executor.event_of(A)) == (RiskMode.ACTIVE, "")
+    assert second.executor.ledger.cash_e6 == second.account.cash_e6
+
+
+def test_a_market_that_is_paid_between_the_two_looks_at_the_exchange_is_none_of_the_new_ones(
+    two, monkeypatch
+):
+    first, second = two()
+    bought(first)
+    real = opening.take_over
+
+    def paid(*asked):
+        real(*asked)
+        first.account.settle(A, 10_000)
+
+    monkeypatch.setattr(opening, "take_over", paid)
+    moved(first, second)
+    second.calm(3)
+    assert second.executor.mode is RiskMode.ACTIVE
+    assert second.executor.ledger.cash_e6 == second.account.cash_e6
+
+
 def test_a_journal_that_cannot_be_read_is_refused_with_the_ways_on(two):
     first, second = two()
     first.close()

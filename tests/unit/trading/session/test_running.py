@@ -53,7 +53,7 @@ class Scene:
         self.policy, trading, log = Holder(), TradingConfig(n_slots=1), SimpleNamespace(add=print)
         self.session = RunningSession(
             recorder, TradingSessionConfig(hz=hz), "paper", trading, 0, "m-1", UNMARKED, PaperBook(trading),
-            self.policy, lambda session: SimpleNamespace(state=RiskMode.ACTIVE, why="", look=print), log,
+            self.policy, lambda session: SimpleNamespace(state=RiskMode.ACTIVE, why="started", look=print), log,
         )  # fmt: skip
         self.tickers = [f"{SERIES}-26DEC01-T{n}" for n in range(markets)]
         for ticker in self.tickers:
