@@ -118,7 +118,7 @@ async def _take_over(
     try:
         older = open_held(path, account)
         try:
-            parts = await _compared(older, limits, ports, settings)
+            parts = await _compared(older, limits, ports, settings, _Before())
             await _begin(parts, limits, ports.clock)
             await _end_leftovers(parts, ports.clock, settings)
             parts.executor.save()
@@ -207,7 +207,7 @@ async def _compared(
     limits: RiskLimits,
     ports: ExecutionPorts,
     settings: ExecutionSettings,
-    before: _Before = _Before(),  # noqa: B008
+    before: _Before,
 ) -> _Parts:
     """Put the parts together over an open journal, and compare it with the exchange.
 
