@@ -62,6 +62,7 @@ class Bench:
         self.loop = asyncio.new_event_loop()
         self.skew_ns: int | None = 0
         self.home: Path | None = None  # of the program, while this one opens; None: as it is
+        self.name: AccountName | None = None  # None: ACCOUNT
         self._executor: Executor | None = None
 
     @property
@@ -78,7 +79,8 @@ class Bench:
         )
         if self.home is not None:
             os.environ["KALSHI_PLATFORM_HOME"] = str(self.home)
-        self._executor = self.run(open_executor(self.folder, ACCOUNT, self.limits, ports, self.settings))
+        name = self.name or ACCOUNT
+        self._executor = self.run(open_executor(self.folder, name, self.limits, ports, self.settings))
         return self._executor
 
     def submit(

@@ -1,5 +1,6 @@
 """Addresses of the exchange, checked where they are given: a bad one would fail at every connection."""
 
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -7,6 +8,18 @@ from urllib.parse import urlsplit
 REAL_HOSTS: Final = frozenset({
     "external-api.kalshi.com", "external-api-ws.kalshi.com", "api.elections.kalshi.com",
 })  # fmt: skip
+#: Hosts of the exchange's demonstration, on which play money trades.
+DEMO_HOSTS: Final = frozenset({
+    "external-api.demo.kalshi.co", "external-api-ws.demo.kalshi.co", "demo-api.kalshi.co",
+})  # fmt: skip
+
+
+def is_loopback_host(host: str) -> bool:
+    """True for a host that is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def checked_address(url: str, schemes: tuple[str, ...]) -> str:

@@ -4,13 +4,14 @@ Halt     takes effect at once: no order passes the gate any more. Then everythin
          or lists show that nothing rests; fills, settlements and exits are watched on.
 Minute   the exchange says that a cancel of all may hit orders of the next minute too: before it is over, and
          while the outcome of any write is unknown, there is no way back.
-Kept     mode and reason are in the journal: a process that starts again is as halted as the one before.
+Kept     mode and reason are in the journal, and whether the cancel of all is still due: a process that starts
+         again is as halted as the one before.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from kalshi_platform.domain.errors import DataError, LimitError
+from kalshi_platform.domain.errors import DataError, LimitError, StorageError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.trading.exchange.account_answers import CancelledOrder, PlacedOrder
 from kalshi_platform.trading.exchange.clock import ExchangeClock
@@ -21,12 +22,12 @@ from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.orders.order import Order
 from kalshi_platform.trading.execution.orders.states import WORKING, OrderEvent, OrderState
 from kalshi_platform.trading.execution.risk.gate import RiskState
-from kalshi_platform.trading.execution.risk.modes import RiskMode
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 
 #: No proof of anything: the exchange denies orders that just filled.
 _NOT_FOUND = 404
-#: Values of the journal: mode, its reason, and when the last cancel of all was sent.
-MODE, WHY, CANCELLED_ALL = "mode", "mode_why", "cancel_all_wall_ns"
+#: Values of the journal: mode, its reason, when the last cancel of all was sent, whether one is due.
+MODE, WHY, CANCELLED_ALL, CANCEL_DUE = "mode", "mode_why", "cancel_all_wall_ns", "cancel_all_due"
 
 
 class OrderPort(Protocol):
@@ -55,19 +56,27 @@ class TradingControl:
         self.stops: dict[
             str, Callable[[], str | None]
         ] = {}  # name -> why trading may not go on; None: it may
+        self.before_leaving: Callable[[], None] = lambda: None  # done before a halt ends
 
-    def restore(self) -> None:
-        """Take mode and minute of the process before; a new journal begins ACTIVE."""
+    def restore(self, gone: Collection[str]) -> None:
+        """Take mode and minute of the process before; a new journal begins ACTIVE.
+
+        A cancel of all that is still due is due again. ``gone``: client ids of orders that no list shows any
+        more; they alone are no reason for another one: at every start it would stand against the resume that
+        ends them.
+        """
         journal, state = self._keeper.journal, self.state
         word = journal.meta(MODE) or RiskMode.ACTIVE.value
         if word not in set(RiskMode):
             raise DataError(f"{journal.path}: {damaged(f'its mode is {word!r}')}")
         state.mode = RiskMode(word)
-        state.mode_why = journal.meta(WHY) or "started"
+        state.mode_why = journal.meta(WHY) or STARTED
         told_ns = journal.meta_ns(CANCELLED_ALL) or 0
         left_ns = min(max(told_ns + self._holds_ns - self._clock.wall_ns(), 0), self._holds_ns)
         self._held_until_ns = self._clock.mono_ns() + left_ns
-        self._wants_cancel_all = state.mode is RiskMode.HALTED and any(self._working())
+        working = [order for order in self._working() if order.client_order_id not in gone]
+        is_due = bool(working) or bool(journal.meta(CANCEL_DUE))
+        self._wants_cancel_all = state.mode is RiskMode.HALTED and is_due
 
     # Modes
 
@@ -76,11 +85,13 @@ class TradingControl:
         self._wants_cancel_all = True  # first: whatever writing the mode meets, the cancels are due
         if self.state.mode is not RiskMode.HALTED:
             self._set(RiskMode.HALTED, why)
+        self._keeper.set_meta(CANCEL_DUE, "yes")
 
     def reduce(self, why: str) -> None:
         """Let out only orders that make positions smaller; LimitError where a halt may not end yet."""
         if self.state.mode is RiskMode.HALTED:  # else the next look would halt again what was said to reduce
             self._require_calm([stop for name, stop in self.stops.items() if name != "streak"])
+            self._leave()
         self._set(RiskMode.REDUCING, why)
 
     def resume(self, why: str, seen: Collection[str] = (), gone: Collection[str] = ()) -> None:
@@ -89,7 +100,15 @@ class TradingControl:
         ``seen``: stops that a person takes; ``gone``: client ids of orders that no list shows any more.
         """
         self._require_calm([stop for name, stop in self.stops.items() if name not in seen], gone)
+        self._leave()
         self._set(RiskMode.ACTIVE, why)
+
+    def _leave(self) -> None:
+        """Do what must be done before a halt ends; LimitError where that fails."""
+        try:
+            self.before_leaving()
+        except StorageError as err:
+            raise LimitError(f"trading stays {self.state.mode.upper()}: {err}") from None
 
     def _require_calm(self, stops: Iterable[Callable[[], str | None]], gone: Collection[str] = ()) -> None:
         """Raise LimitError where something stands against leaving the present mode."""
@@ -145,6 +164,7 @@ class TradingControl:
             self._step_all(OrderEvent.CANCEL_LOST)
         if isinstance(outcome, Accepted):
             self.state.write_unknown, self._wants_cancel_all = 0, False
+            self._keeper.set_meta(CANCEL_DUE, "")
         words = outcome.reason if isinstance(outcome, Refused) else type(outcome).__name__
         self._keeper.note(self._clock.wall_ns(), "cancel_all", {"outcome": words})
 

@@ -4,23 +4,36 @@ First    the older journal is opened once more (opening.py): what became of its 
          counted there, and its leftovers are cancelled.
 Taken    by a new journal: mode, reason and the minute after a cancel of all; the day's orders, contracts and
          cash; the last minute's orders; results of the window, moved to end at 0 (results.py moves them to
-         where the new journal begins); the last prices of positions; markets lost in a row.
+         where the new journal begins); the last prices of positions; markets lost in a row; event and
+         category of each market that the exchange lists a position in by then (opening.py): a market that
+         was paid before must not look like one of the new journal's.
+New      is a journal of which no order can have gone out: its first opening was cut, or it waits without the
+         one before. It takes everything over again.
 Back     an older journal is not opened while a newer one is there: fills of that one would be foreign here.
 Not      orders and fills: the new journal takes positions and cash from the exchange.
-Gone     a journal whose file is gone cannot be taken over: the reason of the mode says so.
+Gone     a journal whose file is gone cannot be taken over: its halt, day and losses are unknown. Trading
+         begins HALTED until a person brings that folder back or resumes; at an exchange on this machine no
+         money is real: trading begins, and the reason of the mode says what is gone.
 """
 
 from pathlib import Path
+from typing import Final
 
-from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.trading.execution.control import CANCELLED_ALL, MODE, WHY
+from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError, StorageError
+from kalshi_platform.trading.execution.control import CANCEL_DUE, CANCELLED_ALL, MODE, WHY
 from kalshi_platform.trading.execution.day_counts import day_counts, sent_lately, set_before
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal import OrderJournal
 from kalshi_platform.trading.execution.journal.newest import newest_journal, note_place
 from kalshi_platform.trading.execution.journal.recover import checked_rows
 from kalshi_platform.trading.execution.results import MARKS, STREAK, STREAK_BEFORE
-from kalshi_platform.trading.execution.risk.modes import RiskMode
+from kalshi_platform.trading.execution.risk.exposure import MarketKin
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
+
+#: Note of every opening that came to its end.
+OPENED_NOTE: Final = "opened"
+#: Value of the journal: it waits, without the account's journal before, for a person.
+WITHOUT: Final = "begun_without"
 
 
 def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
@@ -33,14 +46,12 @@ def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
         if newest is None or newest.name == journal.stem:
             return None
         is_there = newest.path.exists() and newest.path != journal.path.resolve()
-    except (OSError, StorageError) as err:
+    except (DataError, OSError, StorageError) as err:
         raise ContractError(cannot_take_over(account, err)) from None
     if not is_there:
-        gone = f"the account's journal before, {_short(newest.path)}, is gone: its halt, day and losses too"
-        why = journal.meta(WHY) or "started"
-        journal.set_meta(WHY, why if gone in why else f"{why}; {gone}")
+        _begin_without(newest.path, journal, account)
         return None
-    if not journal.is_new:
+    if not _is_as_new(journal):
         raise ContractError(
             f"{journal.path}: the account went on in {newest.path}, whose day and losses are not known here: "
             "go on there, or in a new folder, which takes them over"
@@ -48,31 +59,73 @@ def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
     return newest.path
 
 
+def _is_as_new(journal: OrderJournal) -> bool:
+    """True where no order of a journal can have gone out: it may be begun anew."""
+    if journal.last_number:
+        return False
+    return journal.last_note(OPENED_NOTE) is None or bool(journal.meta(WITHOUT))
+
+
+def _begin_without(path: Path, journal: OrderJournal, account: AccountName) -> None:
+    """Let a journal begin without the account's journal before, which was at ``path``."""
+    gone = f"the account's journal before, {_short(path)}, is gone: its halt, day and losses are not known"
+    why = journal.meta(WHY) or STARTED
+    if not account.is_here:
+        journal.set_meta(MODE, RiskMode.HALTED.value)
+        journal.set_meta(WITHOUT, str(path))
+        gone += "; bring its folder back and go on there, or resume: they are not counted then"
+    if gone not in why:
+        journal.set_meta(WHY, gone if why == STARTED and not account.is_here else f"{why}; {gone}")
+
+
 def take_over(older: OrderJournal, journal: OrderJournal, wall_ns: int) -> None:
     """Write into a new journal what ``older``, the account's newest one, knows.
 
-    Everything, also what it has not: an opening that failed may have taken over before.
+    Nothing else stays in it: an opening that failed may have taken over before.
     """
+    journal.begin_anew()
     mode, place = older.meta(MODE) or RiskMode.ACTIVE.value, _short(older.path)
-    go_on = f"started; day, drawdown and streak go on from {place}"
+    go_on = f"{STARTED}; day, drawdown and streak go on from {place}"
     journal.set_meta(MODE, mode)
     journal.set_meta(WHY, go_on if mode == RiskMode.ACTIVE.value else f"{older.meta(WHY)} (in {place})")
     journal.set_meta(CANCELLED_ALL, older.meta(CANCELLED_ALL) or "0")
+    journal.set_meta(CANCEL_DUE, older.meta(CANCEL_DUE) or "")
     journal.set_meta(MARKS, older.meta(MARKS) or "{}")
     journal.set_meta(STREAK_BEFORE, str(older.meta_ns(STREAK) or 0))
     set_before(journal, day_counts(older, wall_ns), sent_lately(older, wall_ns))
-    journal.forget_results()
     rows = list(checked_rows(older, "results", "minute"))
     for row in rows:
         last_e6 = rows[-1]["last_e6"]
         journal.add_result(row["minute"], row["best_e6"] - last_e6, row["last_e6"] - last_e6)
 
 
+def kin_of(journal: OrderJournal) -> dict[str, MarketKin]:
+    """Event, category and shard of each market that a journal knows."""
+    return {
+        row["ticker"]: MarketKin(row["event"], row["category"], row["exchange_index"])
+        for row in checked_rows(journal, "facts", "ticker")
+    }
+
+
 def cannot_take_over(account: AccountName, error: Exception) -> str:
-    """Words about a session that would forget a halt and losses."""
-    return (
+    """Words about a session that would forget a halt and losses.
+
+    The way to begin without them is told where nothing else helps: for a journal that is damaged or refused,
+    and at an exchange on this machine that may have been begun anew. Not for what passes or can be mended: a
+    line that is cut, a disk that is full, a file that another program holds.
+    """
+    words = (
         "the account's journal before this one cannot be taken over; without it a halt and losses would "
-        f"be forgotten: {error}. To begin without it, as at an exchange that was itself begun anew: remove "
+        f"be forgotten: {error}"
+    )
+    if isinstance(error, ExchangeError):
+        is_told = account.is_here and not error.is_passing
+    else:
+        is_told = isinstance(error, ContractError | DataError)
+    if not is_told:
+        return words
+    return (
+        f"{words}. To begin without it, as at an exchange that was itself begun anew: remove "
         f"{note_place(account)}"
     )
 

@@ -51,7 +51,6 @@ class Upkeep:
         self._keys_ns: int | None = None
         self._surprises = 0  # accepted by a person
         self.counts: Counter[str] = Counter()
-        reconciler.halt = control.halt
         self.last: ReconcileReport | None = None
         control.stops = {
             "losses": results.halts,

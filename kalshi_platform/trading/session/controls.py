@@ -3,8 +3,9 @@
 At once    each call takes effect before it returns; requests to an exchange go out beside it. All calls are
            on the event loop's thread.
 Answer     of a control is a sentence for whoever asked: a cancel of nothing says so.
-Told       every control, and every change of state that nobody asked for (a loss limit, the HALT file), is a
-           note SESSION_CONTROL of the recording and a line of the log.
+Told       every control, every change of state that nobody asked for (a loss limit, the HALT file), and what
+           an account begins with (a halt, the journal that it goes on from, one that is gone) is a note
+           SESSION_CONTROL of the recording and a line of the log.
 Switch     what a control does to an account is the account's own: paper_switch.py, exchange_switch.py.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from kalshi_platform.domain.errors import LimitError
-from kalshi_platform.trading.execution.risk.modes import RiskMode
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 from kalshi_platform.trading.session import session_notes as notes
 from kalshi_platform.trading.session.core import Note
 from kalshi_platform.trading.session.watching.event_log import EventLog
@@ -67,7 +68,7 @@ class SessionControls:
         """Begin in the state of the account; halted where ``halt_file`` is there."""
         self._switch, self._note, self._log, self._halt_file = switch, note, log, halt_file
         self._said = switch.state
-        if self._said is not RiskMode.ACTIVE:
+        if self._said is not RiskMode.ACTIVE or self.why != STARTED:
             self._tell("begins", self.why)
         self.look()
 

@@ -12,7 +12,6 @@ Checked     addresses (loopback, demonstration, real), the key's scopes, and var
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -23,15 +22,17 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.near import nearest
 from kalshi_platform.models.registry.marks import Marks
-from kalshi_platform.trading.exchange.addresses import REAL_HOSTS, checked_address
+from kalshi_platform.trading.exchange.addresses import (
+    DEMO_HOSTS,
+    REAL_HOSTS,
+    checked_address,
+    is_loopback_host,
+)
 
 REAL_REST: Final = "https://external-api.kalshi.com/trade-api/v2"
 REAL_STREAM: Final = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
 DEMO_REST: Final = "https://external-api.demo.kalshi.co/trade-api/v2"
 DEMO_STREAM: Final = "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2"
-DEMO_HOSTS: Final = frozenset({
-    "external-api.demo.kalshi.co", "external-api-ws.demo.kalshi.co", "demo-api.kalshi.co",
-})  # fmt: skip
 
 #: Variables of the environment that this program knows, of all its parts.
 KNOWN_VARIABLES: Final = frozenset({
@@ -45,11 +46,7 @@ _OURS: Final = "KALSHI_"
 
 def is_loopback(url: str) -> bool:
     """True for an address on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback_host(urlsplit(url).hostname or "")
 
 
 class _Mode(Config):

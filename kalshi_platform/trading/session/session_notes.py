@@ -10,7 +10,8 @@ SESSION_ACTS    detail: now_ns, model, acts {group: actions, one digit a slot}, 
                 5 and 6 are the codes CANCEL and LEAVE of restraint.py
 SESSION_CANCELS detail: now_ns, acts; cancels of paper orders beside any decision (``paper_switch.py``)
 SESSION_CONTROL detail: control, why, state, orders; a person, a file, a signal or a limit acted on trading,
-                or (control CONTROL_END) the session ends: it decides no more and cancels its orders
+                or (control CONTROL_END) the session ends: it decides no more and cancels its orders. The
+                first note may say what the account begins with
 SESSION_PAID    detail: ticker, value_e4, at_ns; the outcome was paid and the slot let go
 SESSION_ORDER   detail: of an order at an exchange: client id, ticker, action, price_e4, qty_e2, state,
                 sent_ns and answered_ns of the request by this clock, replaces: a cancel was answered before

@@ -3,7 +3,8 @@
 Name     an abstract socket (Linux) named after key and exchange: the machine's, gone with its process.
 Folder   locks in the home and in the journal's folder, for systems without such names.
 Not here another machine, a container with a network of its own, another key of the account: the orders of
-         that session are found by the comparison, and both sessions halt (reconcile/foreign.py).
+         that session are found by the comparison, and both sessions halt (reconcile/foreign.py). Nor does one
+       key know the halt, the day and the losses of another's journal (taking_over.py).
 """
 
 import errno

@@ -20,7 +20,13 @@ from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.trading.execution.journal.account_lock import holding
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal_disk import JournalDisk
-from kalshi_platform.trading.execution.journal.schema import INDEXES, TABLES, VERSION, table_words
+from kalshi_platform.trading.execution.journal.schema import (
+    INDEXES,
+    ROW_TABLES,
+    TABLES,
+    VERSION,
+    table_words,
+)
 from kalshi_platform.trading.execution.orders.order import Order
 from kalshi_platform.trading.execution.orders.reports import FillReport
 
@@ -32,6 +38,8 @@ _NOT_DAMAGED: Final = (
     "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_PERM",
     "SQLITE_READONLY",
 )  # fmt: skip
+#: Values of the journal that say whose it is.
+_OWN: Final = ("version", "journal", "key_id", "host")
 #: Beginning of every client id of this program; a journal's own part follows.
 PREFIX: Final = "kp"
 
@@ -127,6 +135,14 @@ class OrderJournal:
     def shift_results(self, change_e6: int) -> None:
         """Move the results of every minute so far by ``change_e6``."""
         self._write("UPDATE results SET best_e6 = best_e6 + ?, last_e6 = last_e6 + ?", (change_e6, change_e6))
+
+    def begin_anew(self) -> None:
+        """Drop everything but whose journal it is: no order of it ever went out."""
+        for table in ROW_TABLES:
+            self._write(f"DELETE FROM {table}", ())
+        self._write(f"DELETE FROM meta WHERE name NOT IN ({','.join('?' * len(_OWN))})", _OWN)
+        self._meta = {name: self._meta[name] for name in _OWN}
+        self.is_new, self._last = True, 0
 
     def forget_results(self) -> None:
         """Drop the minutes so far: their losses were accepted."""
@@ -306,12 +322,7 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
             f"{path}: written by a newer program (form {version}; this one knows {VERSION}): "
             "trade with that program, or begin a journal in another folder once nothing of yours rests"
         )
-    told = (meta.get("key_id"), meta.get("host"))
-    if told[0] != account.key_id or account.host not in _hosts_of(told[1]):
-        raise ContractError(
-            f"{path}: belongs to key {told[0]} at {told[1]}; this session is {account}: "
-            "choose the folder of that account"
-        )
+    _refuse_other_account(path, meta.get("key_id"), meta.get("host"), account)
     if table_words(database) != table_words(None):
         raise DataError(f"{path}: {damaged('its tables are not those of this form')}")
     _set_safe(database)
@@ -319,6 +330,21 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
     verdict = [row[0] for row in database.execute("PRAGMA quick_check(3)")]
     if verdict != ["ok"] or not meta.get("journal"):
         raise DataError(f"{path}: {damaged('; '.join(map(str, verdict)))}")
+
+
+def _refuse_other_account(path: Path, key_id: str | None, host: str | None, account: AccountName) -> None:
+    """ContractError where a journal belongs to another key or exchange than ``account``."""
+    is_there = account.host in _hosts_of(host)
+    if key_id == account.key_id and is_there:
+        return
+    words = f"{path}: belongs to key {key_id} at {host}; this session is {account}: "
+    words += "choose the folder of that account"
+    if is_there:
+        words += (
+            ". If both are keys of one account: a halt, the day and the losses of this journal are not known "
+            "to a session with the other key, in no other folder either: look at them before it trades"
+        )
+    raise ContractError(words)
 
 
 def _set_safe(database: sqlite3.Connection) -> None:
@@ -340,7 +366,9 @@ def damaged(why: str) -> str:
 
 
 def _hosts_of(told: str | None) -> set[str | None]:
-    """Names that a journal's host means: one of before 1 December 2026 has it as it was spelt."""
+    """Names that a journal's host means: one of before 2 December 2026 has it as it was spelt."""
+    if told is not None and told.startswith("::1"):
+        told = told.replace("::1", "[::1]", 1)
     try:
         return {told, *(AccountName("", f"{scheme}://{told}").host for scheme in ("http", "https"))}
     except ValueError:  # no host at all

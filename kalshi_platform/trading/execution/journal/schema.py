@@ -40,6 +40,9 @@ CREATE TABLE notes (
 );
 """
 
+#: All of them but ``meta``.
+ROW_TABLES: Final = ("orders", "fills", "settlements", "corrections", "facts", "results", "notes")
+
 #: Ways to find one order again (recover.py); a journal of before has them from its next opening on.
 INDEXES: Final = """
 CREATE INDEX IF NOT EXISTS orders_by_order_id ON orders (order_id);

@@ -78,6 +78,7 @@ class ReconcileReport:
     differences: tuple[Difference, ...]
     undecided: tuple[str, ...] = ()  # client ids whose outcome is still unknown
     doubts: tuple[str, ...] = ()  # cash that resting orders may explain and should not, in words
+    is_passing: bool = False  # a list could not be read: asking later may help
 
     @property
     def is_whole(self) -> bool:

@@ -9,6 +9,7 @@ Race     positions and cash are read at other moments than fills: a difference c
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from kalshi_platform.domain.errors import PlatformError
@@ -63,7 +64,7 @@ class Reconciler:
         """Take positions and cash from the exchange into a new journal; raises where nothing can be read.
 
         Orders that rest are not this journal's: each is told, and is grave. ``newest_ns``: time of the last
-        fill that is known elsewhere; lists as of an earlier one would show its order as somebody else's.
+        fill or end that is known elsewhere; older lists would show its order as somebody else's.
         """
         before: tuple[object, ...] | None = None
         why = "positions and cash changed at every look"
@@ -75,7 +76,7 @@ class Reconciler:
                 lists.balance.cash_e6, lists.order_ids,
             )  # fmt: skip
             if lists.as_of_ns < newest_ns:
-                why = "the exchange's lists are older than the last fill"
+                why = "the exchange's lists are older than the last fill or end"
             elif stand == before:
                 return self._opened(lists)
             before = stand
@@ -95,6 +96,7 @@ class Reconciler:
         keeper.set_meta(OPENED, str(lists.as_of_ns))
         keeper.set_meta(_AS_OF, str(lists.as_of_ns))
         found = [each for report in lists.orders for each in self._foreign.differences(report)]
+        self._halt_for(found)
         return ReconcileReport(now_ns, lists.as_of_ns, None, tuple(found))
 
     def note_told(self) -> None:
@@ -123,6 +125,7 @@ class Reconciler:
         """Compare once, with as many reads as an agreement takes."""
         found: list[Difference] = []
         why: str | None = None
+        is_passing = False
         mismatch: dict[str, int] = {}
         doubts: tuple[str, ...] = ()
         agreed = 0
@@ -136,10 +139,9 @@ class Reconciler:
                 lists = await read_lists(self._reports, self._ledger, self._since_ns())
                 as_of_ns = lists.as_of_ns
                 await learn_shards(self._reports, self._ledger, lists, self._opened_ns())
-                found += self._take(lists, mono_ns)
-                self._halt_for(found)
+                self._take(lists, mono_ns, found)
             except PlatformError as err:
-                why = f"the exchange's lists could not be read whole: {err}"
+                why, is_passing = f"the exchange's lists could not be read whole: {err}", True
                 break
             if gone := self._holdings.gone(lists):
                 why = f"the exchange lists no position any more and no settlement yet: {', '.join(gone)}"
@@ -160,7 +162,7 @@ class Reconciler:
                 why = None
                 break
             why = f"positions or cash move while they are read: {', '.join(sorted(now))}"
-        return self._reported(as_of_ns, why, found, doubts)
+        return replace(self._reported(as_of_ns, why, found, doubts), is_passing=is_passing)
 
     def _halt_for(self, found: list[Difference]) -> None:
         """Halt for grave differences before anything is awaited: one transaction of the journal has both."""
@@ -191,18 +193,22 @@ class Reconciler:
 
     # Orders and fills
 
-    def _take(self, lists: AccountLists, mono_ns: int) -> list[Difference]:
-        """Take orders, fills, proofs and settlements of the lists."""
-        found = self._take_orders(lists)
-        found += self._take_fills(lists)
-        found += self._prove(lists, mono_ns)
-        found += self._prove_ended(lists, mono_ns)
-        found += self._holdings.take_settlements(lists)
-        return found
+    def _take(self, lists: AccountLists, mono_ns: int, found: list[Difference]) -> None:
+        """Take orders, fills, proofs and settlements of the lists, and halt for what is grave among them.
 
-    def _take_orders(self, lists: AccountLists) -> list[Difference]:
+        Differences go into ``found`` one by one: what was named before an error halts too.
+        """
+        try:
+            self._take_orders(lists, found)
+            self._take_fills(lists, found)
+            self._prove(lists, mono_ns, found)
+            self._prove_ended(lists, mono_ns, found)
+            found += self._holdings.take_settlements(lists)
+        finally:
+            self._halt_for(found)
+
+    def _take_orders(self, lists: AccountLists, found: list[Difference]) -> None:
         """Take every order of the lists; those that are not ours are told once."""
-        found: list[Difference] = []
         for report in lists.orders:
             order = self._ledger.of(report.client_order_id, report.order_id)
             if order is None:
@@ -210,17 +216,17 @@ class Reconciler:
                 continue
             before = (order.state, order.filled_e2)
             self._keeper.take_report(report)
+            if order.is_ended and report.exch_ns is not None:
+                self._ledger.saw(report.exch_ns, self._clock.wall_ns())
             # While its own request is on the way, a list that is faster is no difference.
             if before != (order.state, order.filled_e2) and before[0] is not OrderState.PENDING:
                 theirs = f"{report.status}, filled {report.filled_e2}"
                 ours = f"{before[0]}, filled {before[1]}"
                 found.append(Difference(DifferenceKind.MISSED_REPORT, order.client_order_id, ours, theirs))
-        return found
 
-    def _take_fills(self, lists: AccountLists) -> list[Difference]:
+    def _take_fills(self, lists: AccountLists, found: list[Difference]) -> None:
         """Book fills that no report had brought; fills of foreign orders once a list shows the order."""
         opened_ns, ids = self._opened_ns(), lists.order_ids
-        found: list[Difference] = []
         for fill in (*lists.fills, *list(self._ledger.waiting.values())):
             if self._ledger.of(fill.client_order_id, fill.order_id) is None:
                 self._ledger.waiting.pop(fill.key, None)
@@ -234,14 +240,13 @@ class Reconciler:
                     found.append(fill_difference(DifferenceKind.FOREIGN_FILL, fill))
             elif self._keeper.take_fill(fill) is not None:
                 found.append(fill_difference(DifferenceKind.MISSED_FILL, fill))
-        return found
 
     # Unknown outcomes
 
-    def _prove(self, lists: AccountLists, mono_ns: int) -> list[Difference]:
+    def _prove(self, lists: AccountLists, mono_ns: int, found: list[Difference]) -> None:
         """Decide unknown outcomes that these lists prove."""
         resting = {o.order_id for o in lists.orders if o.status is ReportedStatus.RESTING}
-        shown, found = lists.client_ids(), []
+        shown = lists.client_ids()
         for order in list(self._ledger.live.values()):
             if order.order_id in lists.order_ids:
                 self.missing.discard(order.client_order_id)
@@ -271,11 +276,9 @@ class Reconciler:
                     found.append(order_difference(DifferenceKind.MISSING_ORDER, order, "in no list"))
             elif not order.is_undecided:
                 self.unknown.forget(order.client_order_id)
-        return found
 
-    def _prove_ended(self, lists: AccountLists, mono_ns: int) -> list[Difference]:
+    def _prove_ended(self, lists: AccountLists, mono_ns: int, found: list[Difference]) -> None:
         """Bring back orders that ended here and go on resting there."""
-        found: list[Difference] = []
         told = {o.order_id for o in lists.orders if o.status is ReportedStatus.RESTING}
         ended = [o for i in told if (o := self._ledger.by_order_id.get(i)) is not None and o.is_ended]
         self._ended.forget_all_but({order.client_order_id for order in ended})
@@ -283,7 +286,6 @@ class Reconciler:
             if self._ended.still_rests(order, lists, self._clock.wall_ns(), mono_ns):
                 found.append(order_difference(DifferenceKind.RESTS_AFTER_END, order, "resting"))
                 self._keeper.step(order, OrderEvent.PROVEN_RESTING)
-        return found
 
     def _decide(self, order: Order, event: OrderEvent) -> None:
         self._keeper.step(order, event)

@@ -1,6 +1,10 @@
 """Modes of trading: ACTIVE, REDUCING, HALTED."""
 
 from enum import StrEnum
+from typing import Final
+
+#: Reason of the mode of an account that begins with nothing to tell.
+STARTED: Final = "started"
 
 
 class RiskMode(StrEnum):

@@ -11,7 +11,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.simulation.replay.execution import CANCEL
-from kalshi_platform.trading.execution.risk.modes import RiskMode
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 from kalshi_platform.trading.session import session_notes as notes
 from kalshi_platform.trading.session.core import Note, SessionCore
 from kalshi_platform.trading.session.paper.paper_book import PaperBook
@@ -23,7 +23,7 @@ class PaperSwitch:
 
     def __init__(self, core: SessionCore, book: PaperBook, note: Note) -> None:
         self._core, self._book, self._note = core, book, note
-        self.why = "started"
+        self.why = STARTED
 
     @property
     def state(self) -> RiskMode:

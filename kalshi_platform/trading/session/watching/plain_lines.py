@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 from kalshi_platform.trading.session.refusals import BY_EXCHANGE
 from kalshi_platform.trading.session.snapshot import SessionSnapshot
 
@@ -22,17 +23,19 @@ class PlainLines:
     def __init__(self) -> None:
         self._refused: dict[str, int] = {}
         self._counters: dict[str, int] = {}
+        self._why = STARTED  # of the state, as it was told last
 
     def of(self, snapshot: SessionSnapshot) -> list[str]:
         """Lines of a snapshot, each at most 500 characters."""
         lines = [_money(snapshot), *(f"  {line}" for line in self._details(snapshot))]
         self._refused = {cause: each["n"] for cause, each in snapshot.refused.items()}
         self._counters = {name: snapshot.counters.get(name, 0) for name in _GROWN}
+        self._why = snapshot.state_why
         return [bounded_message(line) for line in lines]
 
     def _details(self, snapshot: SessionSnapshot) -> Iterator[str]:
         """Lines below the first one."""
-        if snapshot.state != "active":
+        if snapshot.state != RiskMode.ACTIVE or snapshot.state_why != self._why:
             yield f"trading is {snapshot.state.upper()}: {snapshot.state_why}"
         yield from (f"no order goes out: {why}" for why in snapshot.standstill)
         for cause, each in snapshot.refused.items():

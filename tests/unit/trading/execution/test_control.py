@@ -167,3 +167,38 @@ def test_a_halt_whose_reason_cannot_be_written_cancels_all_the_same(bench, monke
     monkeypatch.undo()
     bench.calm(2)
     assert not resting(bench)
+
+
+def test_a_cancel_of_all_that_was_due_is_sent_by_the_next_process(bench):
+    """Also where no order of this journal works: one by hand may be what it is for."""
+    by_hand = bench.account.place("by-hand", A, "bid", 3_000, 500)
+    bench.account.next_cancel.extend(["not_sent"] * 100)
+    bench.executor.reconnected()
+    bench.calm(3)
+    assert "by-hand" in bench.executor.mode_why
+    bench.crash()
+    bench.account.next_cancel.clear()
+    bench.open()  # the order was told before: nothing but the journal knows that a cancel is due
+    assert by_hand.status == "canceled"
+    bench.calm(70)
+    bench.crash()
+    sent = bench.account.cancel_alls
+    bench.open()
+    assert bench.account.cancel_alls == sent  # once it worked, no more
+
+
+def test_an_order_that_no_list_shows_asks_for_no_cancel_of_all_at_every_start(bench):
+    """It would stand against a resume at the start for a minute, for ever."""
+    order = bench.submit().order
+    bench.deliver()
+    bench.calm(2)
+    del bench.account.orders[order.order_id]
+    bench.calm(120)
+    assert "missing_order" in bench.executor.mode_why
+    sent = bench.account.cancel_alls
+    bench.close()
+    bench.clock.now_ns += 600 * S
+    bench.open()
+    bench.executor.resume("it is on no page")
+    assert bench.account.cancel_alls == sent
+    assert order.client_order_id not in bench.executor.ledger.live

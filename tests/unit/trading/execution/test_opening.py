@@ -1,5 +1,6 @@
 """Opening: positions and cash from the exchange, and the accounts that it refuses or opens halted."""
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from made.plain_account import S
 
 from kalshi_platform.domain.errors import ContractError, DataError, ExchangeError
 from kalshi_platform.trading.execution.journal import account_lock
+from kalshi_platform.trading.execution.journal.keeper import LedgerKeeper
 from kalshi_platform.trading.execution.reconcile.reconciler import Reconciler
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
@@ -212,3 +214,39 @@ def test_a_first_comparison_that_is_not_whole_forgets_no_foreign_order(benches):
     bench.open()
     assert bench.executor.snapshot().mode is RiskMode.HALTED
     assert "by-hand" in bench.executor.snapshot().mode_why
+
+
+@pytest.mark.parametrize("how", ["kill", "Ctrl-C"])
+def test_the_halt_for_an_order_by_hand_is_on_disk_before_it_was_told(benches, how):
+    """An end of the process in the first comparison's sync, before the opening is done."""
+    bench = benches(opened=False)
+    by_hand = bench.account.place("by-hand", A, "bid", 3_000, 500)
+    bench.clock.now_ns += S
+    real = LedgerKeeper.on_disk_or_late
+
+    class Killed(BaseException):
+        pass
+
+    async def ended(self):
+        journal = self.journal
+        if not list(journal.notes("foreign_told")):
+            return await real(self)
+        if how == "Ctrl-C":
+            raise asyncio.CancelledError
+        await real(self)
+        journal._db.rollback()
+        journal._db.close()
+        journal._locks.close()
+        journal.close = lambda: None
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LedgerKeeper, "on_disk_or_late", ended)
+        with pytest.raises((Killed, asyncio.CancelledError)):
+            bench.open()
+    bench.clock.now_ns += S
+    bench.open()
+    assert bench.executor.mode is RiskMode.HALTED
+    assert "by-hand" in bench.executor.mode_why
+    assert bench.submit().order is None
+    assert by_hand.status == "canceled"  # the cancel of all was still due

@@ -116,6 +116,20 @@ def test_a_session_begins_halted_where_the_file_is_there_or_the_account_is(tmp_p
     assert desk.controls.why == "the process before"
 
 
+def test_what_an_account_begins_with_is_told_though_it_is_active(tmp_path):
+    switch = HandSwitch()
+    switch.why = "started; the account's journal before, /a/journal.sqlite, is gone"
+    desk = Desk(tmp_path, switch)
+    told = {"control": "begins", "why": switch.why, "state": "active"}
+    assert desk.told == [(notes.SESSION_CONTROL, told)]
+    assert desk.log.lines[0] == f"00:00:00 begins: {switch.why}; trading is active"
+
+
+def test_an_account_that_begins_with_nothing_to_tell_tells_nothing(desk):
+    assert desk.told == []
+    assert desk.log.lines == ()
+
+
 def test_a_state_that_came_by_itself_is_told(desk):
     desk.switch.halt("the day's loss")
     desk.controls.look()

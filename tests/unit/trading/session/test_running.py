@@ -15,7 +15,7 @@ from kalshi_platform.domain.errors import ExchangeError
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.models.registry.marks import UNMARKED
 from kalshi_platform.simulation.replay.trading import TradingConfig
-from kalshi_platform.trading.execution.risk.modes import RiskMode
+from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 from kalshi_platform.trading.recorder.follow.follower import NoteRow
 from kalshi_platform.trading.session import running, session_notes
 from kalshi_platform.trading.session.latencies import Latencies
@@ -53,7 +53,7 @@ class Scene:
         self.policy, trading, log = Holder(), TradingConfig(n_slots=1), SimpleNamespace(add=print)
         self.session = RunningSession(
             recorder, TradingSessionConfig(hz=hz), "paper", trading, 0, "m-1", UNMARKED, PaperBook(trading),
-            self.policy, lambda session: SimpleNamespace(state=RiskMode.ACTIVE, why="", look=print), log,
+            self.policy, lambda _: SimpleNamespace(state=RiskMode.ACTIVE, why=STARTED, look=print), log,
         )  # fmt: skip
         self.tickers = [f"{SERIES}-26DEC01-T{n}" for n in range(markets)]
         for ticker in self.tickers:

@@ -17,6 +17,7 @@ from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.journal import FILE, open_journal
 from kalshi_platform.trading.execution.journal.recover import recover
+from kalshi_platform.trading.execution.journal.schema import ROW_TABLES, table_words
 from kalshi_platform.trading.execution.orders.order import Order
 from kalshi_platform.trading.execution.orders.states import OrderState
 
@@ -105,6 +106,56 @@ def test_another_accounts_journal_is_refused(tmp_path):
     with pytest.raises(ContractError, match="belongs to key"):
         opened(tmp_path / "j", AccountName(ACCOUNT.key_id, "https://demo.test/v2"))
     opened(tmp_path / "j").close()  # a refusal keeps no lock
+
+
+def test_another_key_of_one_exchange_is_told_that_no_folder_knows_this_journals_halt(tmp_path):
+    opened(tmp_path / "j").close()
+    with pytest.raises(
+        ContractError, match=r"choose the folder.*a halt, the day and the losses .* not known"
+    ):
+        opened(tmp_path / "j", AccountName("other", ACCOUNT.url))
+    with pytest.raises(ContractError, match=r"choose the folder of that account$"):
+        opened(tmp_path / "j", AccountName(ACCOUNT.key_id, "https://demo.test/v2"))
+
+
+@pytest.mark.parametrize(
+    ("spelt", "url"),
+    [
+        ("localhost:8080", "http://127.0.0.1:8080/v2"),
+        ("127.0.0.1:8080", "http://localhost:8080/v2"),
+        ("::1:8080", "http://[::1]:8080/v2"),
+        ("demo-api.kalshi.co", "https://external-api.demo.kalshi.co/v2"),
+        ("demo-api.kalshi.co", "https://demo-api.kalshi.co/v2"),
+    ],
+)
+def test_a_journal_under_a_former_spelling_of_its_exchange_is_opened(tmp_path, spelt, url):
+    account = AccountName("k", url)
+    open_journal(tmp_path / "session", account).close()
+    with closing(sqlite3.connect(tmp_path / "session" / "journal.sqlite")) as database, database:
+        database.execute("UPDATE meta SET value = ? WHERE name = 'host'", (spelt,))
+    open_journal(tmp_path / "session", account).close()
+    with pytest.raises(ContractError, match="belongs to key"):
+        open_journal(tmp_path / "session", AccountName("k", "http://localhost:8081/v2"))
+
+
+def test_a_journal_that_is_begun_anew_keeps_its_name_alone(tmp_path):
+    with opened(tmp_path / "j") as journal:
+        stem = journal.stem
+        journal.add_facts("A", "E", "C", 0)
+        journal.add_result(1, 2, 3)
+        journal.add_settlement("A", 10_000, 5)
+        journal.add_correction(1, "opening", None, 0, 0, 7)
+        journal.note(1, "opened", {})
+        journal.set_meta("opened_ns", "5")
+    with opened(tmp_path / "j") as journal:
+        assert not journal.is_new
+        journal.begin_anew()
+        assert journal.is_new
+    with opened(tmp_path / "j") as journal:
+        assert (journal.is_new, journal.stem, journal.meta("opened_ns")) == (True, stem, None)
+        for table in ROW_TABLES:
+            assert list(journal.rows(table, "1")) == []
+    assert {*ROW_TABLES, "meta"} == set(table_words(None))
 
 
 def test_a_newer_journal_is_refused(tmp_path):

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.config import digest_of
+from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.trading.execution.journal.account_name import AccountName
 from kalshi_platform.trading.execution.journal.newest import (
     NewestJournal,
@@ -50,5 +51,41 @@ def test_a_name_that_is_no_text_is_kept_as_it_is(tmp_path):
 def test_a_note_without_a_name_is_damaged(tmp_path):
     note_newest(ACCOUNT, NewestJournal(tmp_path, "kp-1"))
     note_place(ACCOUNT).write_text("half")
-    with pytest.raises(StorageError, match="is damaged"):
+    with pytest.raises(DataError, match="is damaged"):
         newest_journal(ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        ("http://127.0.0.1:8080/v2", "localhost:8080"),
+        ("http://localhost:8080/v2", "localhost:8080"),
+        ("http://[::1]:8080/v2", "::1:8080"),
+        ("https://external-api.demo.kalshi.co/v2", "demo-api.kalshi.co"),
+        ("https://demo-api.kalshi.co/v2", "demo-api.kalshi.co"),
+    ],
+)
+def test_a_file_of_a_former_spelling_is_found_until_another_journal_is_named(tmp_path, now, before):
+    account, old = AccountName("k", now), NewestJournal(tmp_path / "old", "kp-1")
+    former = note_place(account).parents[1] / digest_of(["k", before]) / "journal"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(bytes(old.path) + b"\n" + old.name.encode())
+    assert (newest_journal(account), note_place(account)) == (old, former)
+    note_newest(account, old)
+    new = NewestJournal(tmp_path / "new", "kp-2")
+    os.utime(former, (2**33, 2**33))  # a clock was wrong once
+    note_newest(account, new)
+    assert newest_journal(account) == new
+    assert not former.exists()
+
+
+def test_of_two_spellings_the_file_that_was_written_last_counts(tmp_path):
+    account = AccountName("k", "http://127.0.0.1:8080/v2")
+    note_newest(account, NewestJournal(tmp_path / "usual", "kp-1"))
+    os.utime(note_place(account), (1_000, 1_000))
+    former = note_place(account).parents[1] / digest_of(["k", "localhost:8080"]) / "journal"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(bytes(tmp_path / "late") + b"\nkp-2")
+    assert newest_journal(account) == (tmp_path / "late", "kp-2")
+    os.utime(former, (999, 999))
+    assert newest_journal(account) == (tmp_path / "usual", "kp-1")

@@ -4,6 +4,7 @@ import pytest
 from made.execution import A, B
 from made.plain_account import S
 
+from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.trading.execution.orders.states import OrderState
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
@@ -230,3 +231,48 @@ def test_an_order_that_is_listed_again_is_missing_no_more(bench):
     bench.account.orders[order.order_id] = kept
     bench.calm(70)
     assert bench.executor._upkeep._reconciler.missing == set()
+
+
+def test_what_was_named_before_an_error_of_the_same_comparison_halts(bench, monkeypatch):
+    """A foreign order is told once: without the halt, it would never be named again."""
+    bench.account.place("by-hand", A, "bid", 3_000, 100)
+    bench.account.place("by-hand-2", A, "bid", 3_000, 100)
+    monkeypatch.setattr(bench.executor._upkeep._reconciler, "_take_fills", _failing)
+    report = bench.run(bench.executor.reconcile())
+    assert "the journal cannot be read" in report.why
+    assert [each.what for each in report.differences] == ["by-hand", "by-hand-2"]
+    assert bench.executor.mode is RiskMode.HALTED
+    monkeypatch.undo()
+    bench.crash()
+    bench.open()
+    assert bench.executor.mode is RiskMode.HALTED
+
+
+def test_the_orders_before_one_that_cannot_be_looked_up_halt(bench, monkeypatch):
+    bench.account.place("by-hand", A, "bid", 3_000, 100)
+    bench.account.place("unreadable", A, "bid", 3_000, 100)
+    ledger = bench.executor.ledger
+    find = ledger.of
+    monkeypatch.setattr(
+        ledger, "of", lambda name, id_: _failing() if name == "unreadable" else find(name, id_)
+    )
+    report = bench.run(bench.executor.reconcile())
+    assert [each.what for each in report.differences] == ["by-hand"]
+    assert bench.executor.mode is RiskMode.HALTED
+    assert report.is_passing
+
+
+def _failing(*_asked):
+    raise StorageError("the journal cannot be read")
+
+
+def test_an_end_that_only_lists_tell_is_younger_than_older_lists(bench):
+    order = bench.submit().order
+    bench.deliver()
+    bench.calm(2)
+    bench.account.end(bench.account.orders[order.order_id], "ExpiryCancel")
+    bench.account.sent.clear()
+    ended_ns = bench.clock.now_ns
+    bench.clock.now_ns += S
+    bench.run(bench.executor.reconcile())
+    assert bench.executor.ledger.newest_ns == ended_ns // 1_000_000 * 1_000_000

@@ -28,6 +28,13 @@ def test_state_standstill_problems_and_alarms_follow():
     ]
 
 
+def test_a_reason_of_active_trading_is_told_once():
+    lines, gone = PlainLines(), "started; the account's journal before, /a/journal.sqlite, is gone"
+    assert lines.of(calm_snapshot(5, refused={}, state_why=gone))[1:] == [f"  trading is ACTIVE: {gone}"]
+    assert lines.of(calm_snapshot(5, refused={}, state_why=gone))[1:] == []
+    assert lines.of(calm_snapshot(5, refused={}, state_why="seen"))[1:] == ["  trading is ACTIVE: seen"]
+
+
 def test_orders_that_did_not_go_out_are_told_once_with_their_words():
     lines = PlainLines()
     at_exchange = {"exchange": {"n": 2, "words": "insufficient balance", "at_ns": 0}}
