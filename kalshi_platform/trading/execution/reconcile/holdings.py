@@ -22,9 +22,8 @@ class AccountHoldings:
         self._keeper, self._ledger, self._clock = keeper, keeper.ledger, clock
         self.is_held_back = False  # a settlement waits for an order of its market to be decided
 
-    def take_settlements(self, lists: AccountLists) -> list[Difference]:
-        """Book what markets paid, each by its own ticker."""
-        found: list[Difference] = []
+    def take_settlements(self, lists: AccountLists, found: list[Difference]) -> None:
+        """Book what markets paid, each by its own ticker; differences go into ``found`` one by one."""
         self.is_held_back = False
         for paid in sorted(lists.settlements, key=lambda each: each.settled_ns):
             market = self._ledger.markets.get(paid.ticker)
@@ -44,7 +43,6 @@ class AccountHoldings:
             theirs = f"{value_e4} (1e-4 dollar) a YES"
             kind = DifferenceKind.MISSED_SETTLEMENT
             found.append(Difference(kind, paid.ticker, "open", theirs))
-        return found
 
     def mismatches(self, lists: AccountLists) -> dict[str, int]:
         """Name of each position and shard that differs -> theirs less ours."""

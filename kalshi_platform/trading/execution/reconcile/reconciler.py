@@ -203,7 +203,7 @@ class Reconciler:
             self._take_fills(lists, found)
             self._prove(lists, mono_ns, found)
             self._prove_ended(lists, mono_ns, found)
-            found += self._holdings.take_settlements(lists)
+            self._holdings.take_settlements(lists, found)
         finally:
             self._halt_for(found)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from made.execution import A, B
 from made.plain_account import HandClock, PlainReports, S
 
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.trading.execution.orders.ledger import OrderLedger
 from kalshi_platform.trading.execution.orders.positions import payout_e6
 from kalshi_platform.trading.execution.reconcile.differences import DifferenceKind
@@ -58,7 +59,9 @@ def test_a_market_that_is_paid_and_not_told_yet_is_gone_until_its_settlement_is_
     assert holdings.gone(lists) == [A]
     bench.account.settled = told
     holdings, lists = holdings_and_lists(bench)
-    assert [each.kind for each in holdings.take_settlements(lists)] == [DifferenceKind.MISSED_SETTLEMENT]
+    found = []
+    holdings.take_settlements(lists, found)
+    assert [each.kind for each in found] == [DifferenceKind.MISSED_SETTLEMENT]
     assert holdings.gone(lists) == []
     assert bench.executor.ledger.cash_e6 == bench.account.cash_e6
 
@@ -116,7 +119,7 @@ def test_what_is_settled_pays_what_was_there_and_raises_no_other_result(ours, ea
         ticker=A, value_e4=paid, yes_e2=max(theirs, 0), no_e2=max(-theirs, 0), settled_ns=7, result="scalar"
     )
     holdings = AccountHoldings(PlainKeeper(ledger), HandClock())
-    holdings.take_settlements(lists_of(cash, settlements=[settlement]))
+    holdings.take_settlements(lists_of(cash, settlements=[settlement]), [])
     assert market.payout_e6 == payout_e6(theirs, paid)
     kept = min(ours, theirs, key=abs) if ours * theirs > 0 else 0
     assert market.pnl_e6 <= at_paid_e6  # what was not there was paid nothing
@@ -141,3 +144,19 @@ def test_what_was_adopted_is_the_same_after_a_restart(bench, theirs_e2):
     bench.crash()
     bench.open()
     assert stand() == before
+
+
+def test_what_was_booked_before_a_settlement_that_cannot_be_read_is_named():
+    ledger = ledger_of(1_000, 4_000, 4_000)
+    paid = {"ticker": A, "value_e4": 0, "yes_e2": 0, "no_e2": 0, "settled_ns": 7, "result": "no"}
+    unread = paid | {"ticker": B, "value_e4": None, "settled_ns": 8, "result": "nobody knows"}
+    ledger.market(B, 0)
+    found = []
+    with pytest.raises(DataError, match="nobody knows"):
+        AccountHoldings(PlainKeeper(ledger), HandClock()).take_settlements(
+            lists_of(0, settlements=[SimpleNamespace(**each) for each in (unread, paid)]), found
+        )
+    assert [each.kind for each in found] == [
+        DifferenceKind.SETTLED_POSITION,
+        DifferenceKind.MISSED_SETTLEMENT,
+    ]
