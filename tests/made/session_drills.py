@@ -152,11 +152,12 @@ class Child:
 
     def __init__(self, plan: dict[str, Any], path: Path) -> None:
         path.write_text(json.dumps(plan))
+        paths = os.environ.get("PYTHONPATH", "")  # with a clock of the test's own on Thursdays
         self.log = path.with_suffix(".log")
         with key_in_environment("ed25519"), self.log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "made.session_child", str(path)], stdout=log, stderr=log,
-                env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+                env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{paths}"},
             )  # fmt: skip
 
     def until(self, true: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ Refused  a damaged file, one of a newer form, one of another account, one that a
 Not here what the rows mean together (recover.py), when a sync is made and by whom (journal_disk.py).
 """
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ from kalshi_platform.trading.execution.orders.order import Order
 from kalshi_platform.trading.execution.orders.reports import FillReport
 
 Result = TypeVar("Result")
+_NAME: Final = re.compile("[0-9a-f]{12}")  # of a journal: part of the client ids of its orders
 FILE: Final = "journal.sqlite"
 _ROWS: Final = 1_000
 #: Errors of the place of a journal, by the beginnings of their names: its bytes may be well.
@@ -328,8 +330,10 @@ def _check(path: Path, database: sqlite3.Connection, account: AccountName) -> No
     _set_safe(database)
     database.executescript(INDEXES)
     verdict = [row[0] for row in database.execute("PRAGMA quick_check(3)")]
-    if verdict != ["ok"] or not meta.get("journal"):
+    if verdict != ["ok"]:
         raise DataError(f"{path}: {damaged('; '.join(map(str, verdict)))}")
+    if not _NAME.fullmatch(name := str(meta.get("journal"))):
+        raise DataError(f"{path}: {damaged(f'its name is {name!r}')}")
 
 
 def _refuse_other_account(path: Path, key_id: str | None, host: str | None, account: AccountName) -> None:

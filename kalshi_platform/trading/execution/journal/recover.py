@@ -19,10 +19,15 @@ from kalshi_platform.trading.execution.orders.reports import FillReport
 from kalshi_platform.trading.execution.orders.states import OrderEvent, OrderState
 
 #: Ends of the names of columns that hold numbers.
-_NUMBERS: Final = ("_e2", "_e4", "_e6", "_ns", "exchange_index", "number", "minute")
+_NUMBERS: Final = ("_e2", "_e4", "_e6", "_ns", "_s", "exchange_index", "number", "minute")
+#: Columns that hold text; a damaged byte makes bytes of it, or a number.
+_TEXTS: Final = frozenset({
+    "ticker", "client_order_id", "order_id", "trade_id", "side", "time_in_force", "model", "decision",
+    "state", "reason", "kind", "event", "category", "detail",
+})  # fmt: skip
 #: Corrections that came before any fill, whatever the two clocks say.
 _OPENING: Final = "opening"
-_MAY_BE_NULL: Final = {("fills", "exchange_index")}
+_MAY_BE_NULL: Final = {("fills", "exchange_index"), ("orders", "expires_s")}
 
 
 def recover(journal: OrderJournal) -> OrderLedger:
@@ -41,7 +46,7 @@ def recover(journal: OrderJournal) -> OrderLedger:
             if order is not None:
                 ledger.write_off(order, whole("written off", detail.get("size_e2"), 0, 2**63 - 1))
         for row in checked_rows(journal, "settlements", "ticker"):
-            ledger.settle(row["ticker"], row["value_e4"], row["at_ns"])
+            _settle(ledger, row)
     except (ContractError, ValueError, TypeError) as err:
         raise DataError(f"{journal.path}: {damaged(f'a row cannot be read: {err}')}") from None
     for order in list(ledger.live.values()):
@@ -81,12 +86,14 @@ def find_order(journal: OrderJournal, client_order_id: str | None, order_id: str
 def checked_rows(
     journal: OrderJournal, table: str, order_by: str, where: str = "1", values: tuple[Any, ...] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a table, its numbers whole: SQLite keeps whatever was put into a column.
+    """Rows of a table, its numbers whole and its texts text: SQLite keeps whatever was put into a column.
 
-    ``where``, ``values``: as ``OrderJournal.rows`` takes them. DataError names a number that is not whole.
+    ``where``, ``values``: as ``OrderJournal.rows`` takes them. DataError names a value that is not so.
     """
     for row in journal.rows(table, order_by, where, values):
         for name, value in row.items():
+            if name in _TEXTS and not isinstance(value, str | None):
+                raise DataError(f"{journal.path}: {damaged(f'{table}.{name} is {value!r}')}")
             if name.endswith(_NUMBERS) and (value is not None or (table, name) not in _MAY_BE_NULL):
                 try:
                     whole(f"{table}.{name}", value, -(2**63), 2**63 - 1)
@@ -102,6 +109,13 @@ def _correct(ledger: OrderLedger, row: dict[str, Any]) -> None:
     else:
         shard, at_ns = row["exchange_index"], row["at_ns"]
         ledger.correct(row["ticker"], shard, row["position_e2"], row["amount_e6"], at_ns)
+
+
+def _settle(ledger: OrderLedger, row: dict[str, Any]) -> None:
+    """Book one settlement, of a market in which something of ours was."""
+    if row["ticker"] not in ledger.markets:
+        raise ValueError(f"settlement of the unknown market {row['ticker']}")
+    ledger.settle(row["ticker"], row["value_e4"], row["at_ns"])
 
 
 def _order(row: dict[str, Any]) -> Order:

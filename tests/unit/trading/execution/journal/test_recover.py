@@ -76,6 +76,9 @@ def test_a_correction_after_fills_gives_the_same_cash_again(bench):
         "UPDATE fills SET client_order_id = 'nobody', order_id = 'nowhere'",
         "UPDATE fills SET qty_e2 = 1.5",
         "UPDATE fills SET fee_e6 = 'a'",
+        "UPDATE orders SET expires_s = x'01'",
+        "UPDATE orders SET ticker = x'4b58'",
+        "UPDATE fills SET ticker = x'4b58'",
     ],
 )
 def test_a_row_that_cannot_be_is_refused(bench, change):
