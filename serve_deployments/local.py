@@ -43,7 +43,7 @@ from kalshi_platform.serving.server.gate import AccessArgs
 from serve_deployments import private_folder
 from serve_deployments.front import FrontBounds
 from serve_deployments.open_files import require_open_files
-from serve_deployments.receiving import RECEIVE_SWITCH
+from serve_deployments.receiving import PROXY_SWITCH, RECEIVE_SWITCH
 from serve_deployments.saying import say
 from serve_deployments.stopping import stop
 from serve_deployments.token_files import require_tokens, say_exposed
@@ -120,7 +120,7 @@ def switches(host: str, *, ha_proxy: bool, bounds: FrontBounds | None = None) ->
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),
     }
     if not ha_proxy:
-        return common
+        return {**common, **PROXY_SWITCH}
     ports = ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT")
     return {
         **common,
