@@ -46,7 +46,7 @@ from serve_deployments.open_files import require_open_files
 from serve_deployments.receiving import PROXY_SWITCH, RECEIVE_SWITCH
 from serve_deployments.saying import say
 from serve_deployments.stopping import stop
-from serve_deployments.token_files import require_tokens, say_exposed
+from serve_deployments.token_files import require_safe, require_tokens, say_exposed
 
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
@@ -190,6 +190,7 @@ class Running:
         from kalshi_platform.models.registry.load import require_fitting
 
         registry = Registry(self.args.registry)  # all checks come before Ray takes its seconds
+        require_safe(self.host, require_token=self.args.access.require_token)
         require_tokens(self.args.access)
         say_exposed(self.args.access)
         require_fitting(registry.record(require_model(registry, self.args.model)))
