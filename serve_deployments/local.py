@@ -158,6 +158,8 @@ def serve_here(
             say(first_asked_words(newest_tier_set(Registry(args.registry), model), inside_ms))
             if (named := Registry(args.registry).aliases().model(args.model)) != model:
                 say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
+            if unseen := no_shadow_words(Registry(args.registry), args.shadow, model):
+                say(unseen)
         print(curl_line(running.url, args.access), flush=True)
         print(f"metrics: {running.metrics_url()}", flush=True)
         say(f"listens: {words(listeners(descendants()))}")
@@ -167,6 +169,19 @@ def serve_here(
             signal.pause()
         except KeyboardInterrupt:
             say("stopping")
+
+
+def no_shadow_words(registry: Registry, shadow: str | None, served: str) -> str:
+    """Say why the alias ``shadow`` lets no model decide beside ``served`` now; empty where one may."""
+    if shadow is None:
+        return ""
+    named = registry.aliases().model(shadow)
+    later = f"one that is promoted to {shadow} later decides from then on"
+    if named is None:
+        return f"warning: no model decides beside the served one: {registry.lacks(shadow)}; {later}"
+    if named == served:
+        return f"warning: nothing is compared: {shadow} names {named}, which is served itself; {later}"
+    return ""
 
 
 def _end_by_signals() -> None:
