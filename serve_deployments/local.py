@@ -44,10 +44,10 @@ from kalshi_platform.serving.server.gate import AccessArgs
 from serve_deployments import private_folder
 from serve_deployments.front import FrontBounds
 from serve_deployments.open_files import require_open_files
-from serve_deployments.receiving import RECEIVE_SWITCH
+from serve_deployments.receiving import PROXY_SWITCH, RECEIVE_SWITCH
 from serve_deployments.saying import say
 from serve_deployments.stopping import stop
-from serve_deployments.token_files import require_tokens, say_exposed
+from serve_deployments.token_files import require_safe, require_tokens, say_exposed
 
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
@@ -122,7 +122,7 @@ def switches(host: str, *, ha_proxy: bool, bounds: FrontBounds | None = None) ->
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),
     }
     if not ha_proxy:
-        return common
+        return {**common, **PROXY_SWITCH}
     ports = ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT")
     return {
         **common,
@@ -160,6 +160,8 @@ def serve_here(
             say(first_asked_words(newest_tier_set(Registry(args.registry), model), inside_ms))
             if (named := Registry(args.registry).aliases().model(args.model)) != model:
                 say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
+            if unseen := no_shadow_words(Registry(args.registry), args.shadow, model):
+                say(unseen)
         print(curl_line(running.url, args.access), flush=True)
         print(f"metrics: {running.metrics_url()}", flush=True)
         say(f"listens: {words(listeners(descendants()))}")
@@ -169,6 +171,19 @@ def serve_here(
             signal.pause()
         except KeyboardInterrupt:
             say("stopping")
+
+
+def no_shadow_words(registry: Registry, shadow: str | None, served: str) -> str:
+    """Say why the alias ``shadow`` lets no model decide beside ``served`` now; empty where one may."""
+    if shadow is None:
+        return ""
+    named = registry.aliases().model(shadow)
+    later = f"one that is promoted to {shadow} later decides from then on"
+    if named is None:
+        return f"warning: no model decides beside the served one: {registry.lacks(shadow)}; {later}"
+    if named == served:
+        return f"warning: nothing is compared: {shadow} names {named}, which is served itself; {later}"
+    return ""
 
 
 def _end_by_signals() -> None:
@@ -192,6 +207,7 @@ class Running:
         from kalshi_platform.models.registry.load import require_fitting
 
         registry = Registry(self.args.registry)  # all checks come before Ray takes its seconds
+        require_safe(self.host, require_token=self.args.access.require_token)
         require_tokens(self.args.access)
         say_exposed(self.args.access)
         require_fitting(registry.record(require_model(registry, self.args.model)))

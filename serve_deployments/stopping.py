@@ -12,6 +12,7 @@ import psutil
 
 from kalshi_platform.domain.errors import ExitCode
 from kalshi_platform.domain.family import descendants, end_those_left
+from serve_deployments.private_folder import remove_made
 
 #: Seconds after which an end that hangs is made short.
 _END_S: Final = 7.0
@@ -38,4 +39,5 @@ def _end_at_once(family: list[psutil.Process]) -> None:
     n_left = end_those_left(family, 0.0)
     words = f"Ray did not end within {_END_S:g} s: {n_left} of its processes were killed"
     print(f"kalshi-platform serve: {words}", file=sys.stderr, flush=True)
+    remove_made()
     os._exit(int(ExitCode.FAILED))

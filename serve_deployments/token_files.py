@@ -1,6 +1,6 @@
 """Files with the tokens of a service on this machine: their rules, and who else reads them.
 
-Invariant  without tokens the service listens on loopback only.
+Invariant  a service that asks for no tokens listens on loopback only, however it was started on this machine.
 Not        the tokens themselves (kalshi_platform/serving/server/gate.py reads and checks them).
 """
 
@@ -18,12 +18,13 @@ from serve_deployments.saying import say
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 
 
-def require_safe(host: str, token_file: Path | None) -> None:
+def require_safe(host: str, *, require_token: bool) -> None:
     """Raise ContractError if somebody outside this machine could ask without a token."""
-    if token_file is None and not is_loopback(host):
+    if not require_token and not is_loopback(host):
         raise ContractError(
-            f"--host {host} can be reached from other machines: give --token-file with client tokens, one a "
-            "line (openssl rand -hex 32), or serve on 127.0.0.1"
+            f"host {host!r} can be reached from other machines and no token would be asked for: name a file "
+            "of client tokens, one a line (openssl rand -hex 32), by --token-file, or in a config by "
+            "access.token_file with require_token: true; or serve on 127.0.0.1"
         )
 
 

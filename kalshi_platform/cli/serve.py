@@ -48,7 +48,7 @@ def serve(
     from serve_deployments.local import alias_to_serve, free_port, serve_here
     from serve_deployments.token_files import own_admin_token, require_safe
 
-    require_safe(host, access["token_file"])
+    require_safe(host, require_token=access["token_file"] is not None)
     if cluster := os.environ.get("RAY_ADDRESS"):
         tell.note(
             f"RAY_ADDRESS={cluster} is not used: this command serves on this machine, with a Ray of its own; "

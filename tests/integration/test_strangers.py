@@ -264,6 +264,35 @@ def test_streams_that_are_never_opened_stop_nobody(world: World):
     assert set(attacked(world, attack)) == {1013}
 
 
+def test_one_client_that_takes_its_session_over_again_and_again_stops_nobody(world: World):
+    """More connections than HAProxy lets through at a time here, or the replica has places for."""
+
+    async def attack(world: World) -> set[int]:
+        newest = await RawWebSocket.connect(world.port, ATTACKER)
+        await newest.send(text_frame(OPEN.encode()))
+        session = json.loads((await newest.next())[1])["session"]
+        again = json.dumps({"type": "open", "session": session}).encode()
+        codes = set()
+        for _ in range(MAXCONN + 50):
+            older, newest = newest, await RawWebSocket.connect(world.port, ATTACKER)
+            await newest.send(text_frame(again))
+            assert json.loads((await newest.next())[1])["resumed"]
+            codes.add(await older.close_code())
+            older.abort()
+        newest.abort()
+        return codes
+
+    assert attacked(world, attack) == {4000}
+
+
+@pytest.mark.parametrize(
+    "header", [b"X-Request-Id: \xff", b"X-Session-Id: \xff", b"serve_multiplexed_model_id: \xff"]
+)
+def test_a_byte_that_is_no_text_in_a_header_that_ray_reads_is_no_failure(world: World, header: bytes):
+    head = "GET /v1/model HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    assert asyncio.run(status_of(world, head, header + b"\r\n\r\n")) == 401
+
+
 def test_one_client_that_opens_all_it_can_leaves_sessions_to_others(world: World):
     async def attack(world: World) -> tuple[int, int]:
         sockets = []

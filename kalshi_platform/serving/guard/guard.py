@@ -98,8 +98,8 @@ class ModelGuard:
         self._events = GuardEvents(self.config.max_events, clock, listener)
         self._verdicts = AliasVerdicts(registry, self.config.alias, self._events, deployed)
         self._rollback = AliasRollback(registry, self.config.alias, self._events)
-        alias = self.config.shadow
-        self._challenger = None if alias is None else Challenger(registry, alias, load, clock, compared)
+        alias, of_it = self.config.shadow, (load, clock, compared, None, listener)
+        self._challenger = None if alias is None else Challenger(registry, alias, *of_it)
 
     def current(self) -> ServedModel | None:
         """The model that answers, None before ``start``; a request asks once and keeps it."""

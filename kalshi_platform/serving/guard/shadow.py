@@ -70,11 +70,12 @@ class Challenger:
         clock: Callable[[], int],
         compared: Compared | None = None,
         config: ShadowConfig | None = None,
+        listener: Callable[[ModelEvent], None] = lambda event: None,
     ) -> None:
-        """``clock`` gives ns since the epoch, for events."""
+        """``clock`` gives ns since the epoch, for events; ``listener`` hears each of them."""
         self.alias, self.config = alias, config
         self._registry, self._load, self._compared = registry, load, compared
-        self._events = GuardEvents(_MAX_EVENTS, clock)
+        self._events = GuardEvents(_MAX_EVENTS, clock, listener)
         self._loaded: tuple[ModelKey, TieredPolicy] | None = None
         self._refused: ModelKey | None = None
         self._running: tuple[_Pair, Shadow] | None = None  # replaced by one assignment

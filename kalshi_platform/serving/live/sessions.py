@@ -82,7 +82,8 @@ class SessionStore:
         ``open`` message, or asks for what ``served`` must not answer; LimitError where there are as many
         sessions with a connection as there may be.
         """
-        opening = _opening(text, self.config.limits.max_open_bytes)
+        self.require_short(text)
+        opening = _opening(text)
         self.expire(now_ns)
         kept = self._kept.get(opening.session or "")
         if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served, opening):
@@ -93,6 +94,12 @@ class SessionStore:
         session = StreamSession(self._new_id(), opening, served, self.config.limits, self._resolutions)
         kept = self._kept[session.id] = _KeptSession(session, owner, 0, None)
         return self._lease(kept, session.opened(resumed=False))
+
+    def require_short(self, text: str) -> None:
+        """Raise ContractError for a first text that is too long to be read."""
+        longest = self.config.limits.max_open_bytes
+        if len(text) > longest:
+            raise ContractError(f"the open message has {len(text)} characters; at most {longest} are read")
 
     def holds(self, lease: Lease) -> bool:
         """True while the connection of ``lease`` is the one that feeds its session."""
@@ -155,10 +162,8 @@ def _refuse(reason: str) -> None:
         raise ContractError(reason)
 
 
-def _opening(text: str, max_bytes: int) -> OpenMessage:
+def _opening(text: str) -> OpenMessage:
     """``open`` message in the first text of a client; ContractError where it is none."""
-    if len(text) > max_bytes:
-        raise ContractError(f"the open message has {len(text)} characters; at most {max_bytes} are read")
     try:
         value = from_json(text)
     except ValueError as err:

@@ -23,7 +23,7 @@ from kalshi_platform.serving.server.breaker import BreakerConfig
 from kalshi_platform.serving.server.feature_cache import FeatureCacheConfig
 from kalshi_platform.serving.server.gate import AccessArgs, RateLimitConfig
 from kalshi_platform.serving.server.idempotency import IdempotencyConfig
-from kalshi_platform.serving.server.sockets import SocketArgs, frame_cost
+from kalshi_platform.serving.server.sockets import CLOSING, SocketArgs, frame_cost
 
 #: Settings that config files of older releases call otherwise: old name -> name.
 _OLDER_NAMES: Final = {
@@ -106,7 +106,7 @@ class LimitArgs(Config):
     @property
     def held_places(self) -> int:
         """Places of a replica that bodies on their way and streams can hold; none of those that decide."""
-        return self.arriving.bodies + self.streams.max_sessions + self.sockets.unopened
+        return self.arriving.bodies + self.streams.max_sessions + self.sockets.unopened + CLOSING
 
 
 class PolicyAppArgs(Config):

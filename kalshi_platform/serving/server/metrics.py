@@ -110,8 +110,9 @@ SHADOW: Final = Metric(
 RELOADS: Final = Metric(
     "kalshi_serve_reloads_total", "counter",
     "Changes of the served model: accepted, refused (a candidate failed its checks), rolled_back (by hand or "
-    "by itself), failed (the registry could not be read).", ("result",), (),
-    ("accepted", "refused", "rolled_back", "failed"),
+    "by itself), failed (the registry could not be read). Challenger: shadow_refused (its model cannot "
+    "decide), shadow_ended (no model decides beside the served one any more, or yet).", ("result",), (),
+    ("accepted", "refused", "rolled_back", "failed", "shadow_refused", "shadow_ended"),
 )  # fmt: skip
 MODEL: Final = Metric(
     "kalshi_serve_model_info", "gauge", "1 for the model that answers now, 0 for those before it.",

@@ -55,7 +55,7 @@ from kalshi_platform.serving.server.metrics import (
 from kalshi_platform.serving.server.problems import Problem
 
 _LONGEST: Final = 200
-#: Result in RELOADS of what happens to a model; the other kinds change nothing that is served.
+#: Result in RELOADS of what happens to a model; the other kinds change nothing that is served or compared.
 _RESULTS: Final[Mapping[str, str]] = {
     EventKind.SWAPPED: "accepted",
     EventKind.REFUSED: "refused",
@@ -63,6 +63,8 @@ _RESULTS: Final[Mapping[str, str]] = {
     EventKind.ROLLED_BACK: "rolled_back",
     EventKind.UNREACHABLE: "failed",
     EventKind.NOT_WRITTEN: "failed",
+    EventKind.SHADOW_REFUSED: "shadow_refused",
+    EventKind.SHADOW_ENDED: "shadow_ended",
 }
 
 #: A metric's name and the values of its labels, in their order.
@@ -238,7 +240,7 @@ class Observability:
         )  # fmt: skip
 
     def happened(self, event: ModelEvent) -> None:
-        """Count and log an event of the models that is about which of them answers."""
+        """Count and log an event of the models that is about which of them answers, or decides no more."""
         result = _RESULTS.get(event.kind)
         if result is None:
             return

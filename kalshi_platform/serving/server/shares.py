@@ -4,12 +4,16 @@ Why        a request may ask for 128 groups, which take 0.1 s, 200 times a secon
            everybody else waiting. Few clients ask so, and one that is alone may use the whole processor.
 Rule       of large requests, and of those of clients that used up their share, one is decided in a round of
            the event loop. Such a client has none decided while another one asked in the last ALONE_AFTER_S.
+           At most LARGE_WAITING large requests of one client wait for their turn: each holds a place of the
+           replica and its body.
 Units      microseconds of the processor that serves; ns of a clock that does not go back.
 Threads    one: the event loop that serves.
 """
 
 import time
-from collections.abc import Coroutine, Generator
+from collections import Counter
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from kalshi_platform.domain.units import NS_PER_SECOND
@@ -19,6 +23,7 @@ from kalshi_platform.serving.server.turns import Turns
 
 #: Bytes of a body from which on a request waits for its turn: reading it takes some milliseconds.
 LARGE_BYTES: Final = 65_536
+LARGE_WAITING: Final = 32
 #: Seconds without a request of another client after which a client counts as alone.
 ALONE_AFTER_S: Final = 1
 
@@ -29,6 +34,7 @@ class ProcessorShares:
     def __init__(self, config: RateLimitConfig) -> None:
         self._rates = RateLimiter(config)
         self._turns = Turns()
+        self._large: Counter[str] = Counter()  # client -> its large requests that wait
         #: The client that asked last and the last other one, and when.
         self._last: tuple[str, int] = ("", -NS_PER_SECOND * ALONE_AFTER_S)
         self._before_last = self._last
@@ -48,13 +54,33 @@ class ProcessorShares:
         """
         timed = _Timed(deciding)
         try:
-            if n_bytes >= LARGE_BYTES or self._wait_ns(client, time.monotonic_ns()):
+            if n_bytes >= LARGE_BYTES:
+                with self._waiting(client):
+                    await self._turns.take()
+                self._require(client, time.monotonic_ns())
+            elif self._wait_ns(client, time.monotonic_ns()):
                 await self._turns.take()
                 self._require(client, time.monotonic_ns())
             return await timed
         finally:
             deciding.close()  # it never began where the client was refused
             self._rates.charge(client, time.monotonic_ns(), timed.taken_ns // 1_000)
+
+    @contextmanager
+    def _waiting(self, client: str) -> Iterator[None]:
+        """Count a large request of ``client`` that waits; Problem 429 where as many as may do."""
+        if self._large[client] >= LARGE_WAITING:
+            detail = (
+                f"{LARGE_WAITING} requests of this client above {LARGE_BYTES} bytes wait: ask again in 1 s"
+            )
+            raise Problem(429, "too-much-work", detail, headers={"Retry-After": "1"})
+        self._large[client] += 1
+        try:
+            yield
+        finally:
+            self._large[client] -= 1
+            if not self._large[client]:
+                del self._large[client]
 
     def _require(self, client: str, now_ns: int) -> None:
         other = self._before_last if client == self._last[0] else self._last

@@ -1,8 +1,9 @@
 """Connections of streams: each is watched, and ended where it holds a place and does nothing with it.
 
-Ends       a connection whose first message does not come within ``open_s``; one that sends nothing for
-           ``idle_s``; one that takes no answer for ``unread_s``; where more than ``unopened`` wait for their
-           first message, the oldest of the client that has the most of them.
+Ends       a connection that has no session after ``open_s``, because its first message does not come or its
+           client used up its share; one that sends nothing for ``idle_s``; one that takes no answer for
+           ``unread_s``; where more than ``unopened`` have no session, the oldest of the client that has the
+           most of them; and the older one of two that feed one session.
 Units      seconds on the event loop's clock.
 Threads    one: the event loop that serves. One timer looks at all connections, so that a frame costs two
            assignments and no timer of its own.
@@ -20,15 +21,18 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 
+TAKEN_OVER, TRY_LATER = 4000, 1013
 #: Characters of a frame that cost one frame.
 _CHARS_A_FRAME: Final = 4_096
 _LONGEST_LOOK_S: Final = 1.0
+#: Ended connections whose clients get time to take the last words; further ones get none.
+CLOSING: Final = 32
 
 
 class SocketArgs(Config):
-    """When a connection of a stream ends, and how many may wait for their first message."""
+    """When a connection of a stream ends, and how many may be without a session."""
 
-    open_s: float = Field(5.0, gt=0, le=3_600, description="longest wait for the first message")
+    open_s: float = Field(5.0, gt=0, le=3_600, description="longest time without a session")
     idle_s: float = Field(
         900.0, gt=0, le=86_400, description="longest silence of a client that has a session"
     )
@@ -36,7 +40,7 @@ class SocketArgs(Config):
         10.0, gt=0, le=3_600, description="longest time for which a client takes no answer"
     )
     unopened: int = Field(
-        32, ge=1, description="connections that wait for their first message; the oldest gives way to more"
+        32, ge=1, description="connections that have no session yet; the oldest gives way to more"
     )
 
 
@@ -59,6 +63,14 @@ class Ending(NamedTuple):
 
     kind: str  # as metrics name it
     words: str
+    code: int = TRY_LATER
+
+
+TAKEN: Final = Ending(
+    "stream-taken-over",
+    "a newer connection took this session over: one connection feeds a session",
+    TAKEN_OVER,
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -88,6 +100,7 @@ class StreamSockets:
     def __init__(self, args: SocketArgs) -> None:
         self.args = args
         self._held: dict[HeldSocket, None] = {}  # oldest first
+        self._feeding: dict[str, HeldSocket] = {}  # session id -> the connection that feeds it
         self._timer: asyncio.TimerHandle | None = None
         self._limits_s = {
             SocketStage.OPENING: args.open_s,
@@ -115,12 +128,24 @@ class StreamSockets:
                 self._timer.cancel()
                 self._timer = None
 
+    def feed(self, session: str, held: HeldSocket) -> None:
+        """Let ``held`` feed ``session`` from now on; the connection that fed it until now ends."""
+        older = self._feeding.get(session)
+        self._feeding[session] = held
+        if older is not None:
+            older.end(TAKEN)
+
+    def leave(self, session: str, held: HeldSocket) -> None:
+        """Forget that ``held`` feeds ``session``, unless another one does by now."""
+        if self._feeding.get(session) is held:
+            del self._feeding[session]
+
     def _make_room(self) -> None:
         unopened = [each for each in self._held if each.stage is SocketStage.OPENING and each.ending is None]
         if len(unopened) <= self.args.unopened:
             return
         most = Counter(each.client for each in unopened).most_common(1)[0][0]
-        words = f"{self.args.unopened} connections wait for their first message: send it at once"
+        words = f"{self.args.unopened} connections have no session yet: send the first message at once"
         next(each for each in unopened if each.client == most).end(Ending("stream-gave-way", words))
 
     def _look_again(self) -> None:
@@ -138,7 +163,10 @@ class StreamSockets:
     @staticmethod
     def _ending(stage: SocketStage, limit_s: float) -> Ending:
         if stage is SocketStage.OPENING:
-            words = f'no message came within {limit_s:g} s: send {{"type": "open"}} first'
+            words = (
+                f'no session was opened within {limit_s:g} s: send {{"type": "open"}} first; who sent too '
+                "much waits for it"
+            )
             return Ending("stream-unopened", words)
         if stage is SocketStage.LISTENING:
             words = f"nothing came for {limit_s:g} s: connect again, the session is kept a while"

@@ -29,13 +29,21 @@ from kalshi_platform.serving.live.stream import Due
 from kalshi_platform.serving.server.gate import RateLimiter
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
 from kalshi_platform.serving.server.service import Service
-from kalshi_platform.serving.server.sockets import HeldSocket, SocketStage, StreamSockets, frame_cost
+from kalshi_platform.serving.server.sockets import (
+    CLOSING,
+    TAKEN,
+    TRY_LATER,
+    Ending,
+    HeldSocket,
+    SocketStage,
+    StreamSockets,
+    frame_cost,
+)
 from kalshi_platform.serving.server.turns import Turns
 
-UNSUPPORTED, REFUSED, TOO_LONG, FAILED, REPLACED, TRY_LATER = 1003, 1008, 1009, 1011, 1012, 1013
-TAKEN_OVER = 4000
+UNSUPPORTED, REFUSED, TOO_LONG, FAILED, REPLACED = 1003, 1008, 1009, 1011, 1012
 _LOG: Final = logging.getLogger(__name__)
-#: Longest wait for a client to take the words of an ending; its place is free meanwhile.
+#: Longest wait for a client to take the words of an ending; its session is free meanwhile.
 _CLOSE_S: Final = 1.0
 _CLOSE_BYTES: Final = 120
 #: Most that one decision is counted as, of a processor.
@@ -50,6 +58,10 @@ class _EndError(Exception):
         self.code, self.kind, self.reason = code, kind, bounded_message(reason)
 
 
+def _end(ending: Ending) -> _EndError:
+    return _EndError(ending.code, ending.kind, ending.words)
+
+
 class Streams:
     """Stream connections of one replica and their sessions."""
 
@@ -60,6 +72,7 @@ class Streams:
         self._frames = RateLimiter(service.args.limits.frames)
         self._work = RateLimiter(service.args.limits.work)
         self._turns = Turns()
+        self._n_closing = 0
 
     async def serve(self, socket: WebSocket, client: str) -> None:
         """Serve one connection, which the gate let in as ``client``, until either side ends it."""
@@ -73,7 +86,18 @@ class Streams:
             self._service.observability.sessions(len(self._sockets))
         if end is not None:
             self._service.observability.ended(end.kind)
-            await _close(socket, end)
+            await self._close(socket, end)
+
+    async def _close(self, socket: WebSocket, end: _EndError) -> None:
+        """Tell the client why its connection ends; no time is left for that where CLOSING others take it."""
+        self._n_closing += 1
+        try:
+            async with asyncio.timeout(_CLOSE_S if self._n_closing <= CLOSING else 0.0):
+                await _last_words(socket, end)
+        except (RuntimeError, WebSocketDisconnect, TimeoutError):
+            return  # the client was faster, or reads nothing
+        finally:
+            self._n_closing -= 1
 
     async def _held(self, socket: WebSocket, client: str) -> _EndError:
         """Hold one connection until this server ends it, and return why; raises where the client left."""
@@ -91,20 +115,34 @@ class Streams:
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and held is not None and held.ending is not None:
-                return _EndError(TRY_LATER, held.ending.kind, held.ending.words)
+                return _end(held.ending)
             # A bug: the log has it, and the client hears that the connection did not just break.
             _LOG.exception("a stream failed")
             return _EndError(FAILED, "stream-failed", "the service failed, its log says how: connect again")
         finally:
-            if lease is not None:
-                self._store.leave(lease, time.monotonic_ns())
+            if lease is not None and held is not None:
+                self._leave(lease, held)
 
     async def _opened(self, socket: WebSocket, held: HeldSocket) -> Lease:
-        """Open the session that the first message asks for."""
+        """Open the session that the first message asks for; until then the deadline of openings holds."""
         text = await self._text(socket)
-        held.begin(SocketStage.WORKING)
+        try:
+            self._store.require_short(text)
+        except ContractError as error:
+            raise _EndError(REFUSED, "stream-refused", str(error)) from None
         await self._granted(held, text)
         await self._turns.take()
+        lease = self._lease(text, held)
+        try:
+            self._service.observability.sessions(len(self._sockets), resumed=lease.session.next_frame > 1)
+            await self._send(socket, held, lease.messages)
+        except BaseException:
+            self._leave(lease, held)
+            raise
+        return lease
+
+    def _lease(self, text: str, held: HeldSocket) -> Lease:
+        """Hold of ``held`` on the session that ``text`` opens or takes over."""
         begun_ns = time.thread_time_ns()
         try:
             lease = self._store.open(text, self._service.served(), time.monotonic_ns(), held.client)
@@ -114,13 +152,13 @@ class Streams:
             raise _EndError(TRY_LATER, "stream-no-room", str(error)) from None
         finally:
             self._charge(held.client, time.thread_time_ns() - begun_ns)
-        try:
-            self._service.observability.sessions(len(self._sockets), resumed=lease.session.next_frame > 1)
-            await self._send(socket, held, lease.messages)
-        except BaseException:
-            self._store.leave(lease, time.monotonic_ns())
-            raise
+        held.begin(SocketStage.WORKING)
+        self._sockets.feed(lease.session.id, held)
         return lease
+
+    def _leave(self, lease: Lease, held: HeldSocket) -> None:
+        self._sockets.leave(lease.session.id, held)
+        self._store.leave(lease, time.monotonic_ns())
 
     async def _step(self, socket: WebSocket, held: HeldSocket, lease: Lease) -> None:
         """Take one text and answer it."""
@@ -131,10 +169,7 @@ class Streams:
         await self._granted(held, text)
         await self._turns.take()
         if not self._store.holds(lease):
-            raise _EndError(
-                TAKEN_OVER, "stream-taken-over",
-                "a newer connection took this session over: one connection feeds a session",
-            )  # fmt: skip
+            raise _end(TAKEN)
         begun_ns = time.thread_time_ns()
         fed = lease.session.feed(text, time.time_ns())
         fed_ns = time.thread_time_ns()
@@ -232,12 +267,8 @@ async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
     await socket.send({"type": "websocket.http.response.body", "body": problem.body(request_id)})
 
 
-async def _close(socket: WebSocket, end: _EndError) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_S):
-            # A close frame holds 123 bytes: a longer reason goes before it, as a message.
-            if len(end.reason.encode()) > _CLOSE_BYTES:
-                await socket.send_text(json_text({"type": "closed", "reason": end.reason}))
-            await socket.close(end.code, end.reason.encode()[:_CLOSE_BYTES].decode(errors="ignore"))
-    except (RuntimeError, WebSocketDisconnect, TimeoutError):
-        return  # the client was faster, or reads nothing
+async def _last_words(socket: WebSocket, end: _EndError) -> None:
+    # A close frame holds 123 bytes: a longer reason goes before it, as a message.
+    if len(end.reason.encode()) > _CLOSE_BYTES:
+        await socket.send_text(json_text({"type": "closed", "reason": end.reason}))
+    await socket.close(end.code, end.reason.encode()[:_CLOSE_BYTES].decode(errors="ignore"))

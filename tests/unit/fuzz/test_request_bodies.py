@@ -1,4 +1,4 @@
-"""Fuzz target: requests to the service: bodies of decide (plain, packed), rollback, odd paths and headers.
+"""Fuzz target: requests to the service behind Ray's reading of them: bodies, odd paths, odd headers.
 
 Taken     then the answer is JSON with finite numbers, of the groups that were sent.
 Refused   as problem details of 4xx or 503 with a type and words of at most MAX_MESSAGE.
@@ -11,7 +11,10 @@ import math
 import httpx
 from made.fuzzing import FindingError, check_words, fuzz
 from made.mutations import odd_bytes, odd_document
+from made.rays_layer import behind_ray
 from made.serving_app import App
+
+from serve_deployments.receiving import middlewares
 
 PATHS = ("/v1/decide",) * 8 + (
     "/v1/models/rollback",
@@ -24,6 +27,9 @@ HEADERS = (
     ("content-type", "application/json"), ("content-type", "text/plain"), ("content-type", "\u00ff"),
     ("x-request-id", "x" * 300), ("x-request-id", "a b"), ("host", "evil.example"), ("host", "127.0.0.1:1"),
     ("authorization", "Bearer \u00e9"), ("accept", "x/y"), ("content-length", "-1"), ("origin", "http://evil.example"),
+    ("x-request-id", "\u00ff"), ("x-session-id", "\u00ff"), ("x-request-timeout-seconds", "\u00ff"),
+    ("x-request-timeout-seconds", "0.001"), ("x-request-disconnect-disabled", "\u00ff"),
+    ("serve_multiplexed_model_id", "\u00ff"), ("serve-multiplexed-model-id", "\u00ff"),
 )  # fmt: skip
 
 
@@ -37,7 +43,7 @@ def test_requests():
         return await client.request(method, path, content=content, headers=headers)
 
     with asyncio.Runner() as runner:
-        transport = httpx.ASGITransport(app.app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(behind_ray(app.app, middlewares()), raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
         def one(rng):

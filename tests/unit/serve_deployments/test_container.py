@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import ray
 import yaml
 from made.scripts import ROOT
 
 from kalshi_platform.domain.errors import ContractError
 from serve_deployments import container
+from serve_deployments.local import Running
 
 IMAGES_CONFIG = ROOT / "docker" / "serve-config.yaml"
 
@@ -39,6 +41,19 @@ def test_a_wrong_argument_of_the_application_is_named(tmp_path: Path):
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(ContractError, match="replicas"):
         container.read_config(tmp_path / "serve.yaml", None)
+
+
+def test_a_config_that_asks_for_no_token_is_served_on_loopback_only(monkeypatch, tmp_path: Path):
+    """A file of tokens changes nothing: whoever shows none is let in."""
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    config = yaml.safe_load(IMAGES_CONFIG.read_text())
+    (tmp_path / "clients").write_text("a-token-of-the-tests\n")
+    for access in ({}, {"token_file": str(tmp_path / "clients")}):
+        config["applications"][0]["args"]["access"] = {"require_token": False, **access}
+        (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
+        served = container.read_config(tmp_path / "serve.yaml", None)
+        with pytest.raises(ContractError, match=r"host '0\.0\.0\.0' can be reached"), Running(*served):
+            pytest.fail("it is served")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from serve_deployments.local import (
     curl_line,
     deploy,
     free_port,
+    no_shadow_words,
     readiness,
     require_free,
     start_serve,
@@ -100,6 +101,23 @@ def test_a_challenger_that_does_not_trade_is_served_only_where_nothing_better_is
     assert f"serve --model challenger --registry {tmp_path}" in str(refused.value)
     alias, words = alias_to_serve(str(tmp_path), "challenger")
     assert (alias, words.startswith(f"{idle}: does not trade: ")) == ("challenger", True)
+
+
+def test_a_shadow_that_names_no_other_model_is_told_and_one_that_does_is_not(tmp_path: Path):
+    registry = Registry(tmp_path)
+    served, other = (registry.add(*made_record(made_policy(seed=seed))).id for seed in (0, 1))
+    registry.promote("champion", served, reason="passed")
+    said = no_shadow_words(registry, "challengr", served)
+    assert said.startswith("warning: no model decides beside the served one: ")
+    assert "'challengr'" in said
+    assert said.endswith("one that is promoted to challengr later decides from then on")
+    registry.promote("challenger", served, reason="tried")
+    assert f"challenger names {served}, which is served itself" in no_shadow_words(
+        registry, "challenger", served
+    )
+    registry.promote("challenger", other, reason="tried")
+    assert no_shadow_words(registry, "challenger", served) == ""
+    assert no_shadow_words(registry, None, served) == ""
 
 
 def test_a_simulated_champion_is_served_and_said_to_be_one_at_the_start(tmp_path: Path):

@@ -14,15 +14,15 @@ TOKEN = "a-token-of-the-tests"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com"])
-def test_other_machines_are_served_with_tokens_only(tmp_path: Path, host: str):
-    with pytest.raises(ContractError, match="--token-file"):
-        require_safe(host, None)
-    require_safe(host, tmp_path)
+def test_other_machines_are_served_with_tokens_only(host: str):
+    with pytest.raises(ContractError, match=r"--token-file, or in a config by access\.token_file"):
+        require_safe(host, require_token=False)
+    require_safe(host, require_token=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_loopback_needs_none(host: str):
-    require_safe(host, None)
+    require_safe(host, require_token=False)
 
 
 def test_an_administrators_token_is_made_once_and_kept_to_its_owner(monkeypatch, tmp_path: Path, capsys):

@@ -331,7 +331,8 @@ def test_another_champion_begins_another_comparison_with_the_challenger_in_memor
 
 
 def test_what_the_alias_cannot_give_is_told_once_and_skipped(registry, ids):
-    models = guard_of(registry)
+    heard = []
+    models = guard_of(registry, listener=heard.append)
     models.start()
     other = registry.add(*made_record(registry_models.made_policy("simple", 9))).id
 
@@ -351,6 +352,7 @@ def test_what_the_alias_cannot_give_is_told_once_and_skipped(registry, ids):
     assert (told.kind, told.model) == ("shadow_refused", other)
     assert "rows of history" in told.words
     assert len(models.events) == 4, "each told once"
+    assert heard == list(models.events), "a metric counts what the listener hears"
 
 
 def test_a_challenger_that_keeps_failing_is_told_and_the_answers_go_on(registry, ids):

@@ -242,6 +242,8 @@ def test_a_reload_and_a_fallback_are_logged_with_the_reason(log, lines):
         (EventKind.LOADED, None),
         (EventKind.ALIAS_CHANGED, None),
         (EventKind.SHADOWED, None),
+        (EventKind.SHADOW_REFUSED, "shadow_refused"),
+        (EventKind.SHADOW_ENDED, "shadow_ended"),
     ],
 )
 def test_of_what_happens_to_models_changes_of_the_one_that_answers_are_counted(log, lines, kind, result):

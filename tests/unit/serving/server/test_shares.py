@@ -10,7 +10,7 @@ from made.serving_app import CLIENT, App, refused, token, token_files
 from kalshi_platform.serving.server import shares
 from kalshi_platform.serving.server.gate import RateLimitConfig
 from kalshi_platform.serving.server.problems import Problem
-from kalshi_platform.serving.server.shares import ProcessorShares
+from kalshi_platform.serving.server.shares import LARGE_BYTES, LARGE_WAITING, ProcessorShares
 
 MS = 1_000_000
 HALF = RateLimitConfig(rate_per_s=500_000, burst=1_000_000)
@@ -107,6 +107,22 @@ def test_of_large_requests_one_is_decided_in_a_round_and_small_ones_come_between
 
     asyncio.run(scenario())
     assert answered.index("small") <= 2
+
+
+def test_few_large_requests_of_one_client_wait_and_those_of_another_are_decided(clock: Clock):
+    kept = ProcessorShares(HALF)
+
+    async def scenario() -> None:
+        greedy = ["greedy"] * (LARGE_WAITING + 8)
+        asked = [kept.decided(client, LARGE_BYTES, clock.work(0)) for client in [*greedy, "modest"]]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert found.count(b"answer") == 1 + LARGE_WAITING + 1, "one has its turn at once, and the other's"
+        told = [str(each.detail) for each in found if isinstance(each, Problem) and each.status == 429]
+        assert len(told) == 7
+        assert "32 requests of this client above 65536 bytes wait" in told[0]
+        assert await kept.decided("greedy", LARGE_BYTES, clock.work(0)) == b"answer"
+
+    asyncio.run(scenario())
 
 
 def test_time_is_counted_of_own_steps_and_an_end_is_heard(clock: Clock):

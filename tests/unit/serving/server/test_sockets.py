@@ -36,7 +36,7 @@ def test_a_connection_that_sends_no_first_message_is_ended_and_counted():
         socket = Socket(app.app, {})
         assert (await socket.next())["type"] == "websocket.accept"
         closed = await socket.next()
-        assert (closed["code"], "no message came" in closed["reason"]) == (streaming.TRY_LATER, True)
+        assert (closed["code"], "no session was opened" in closed["reason"]) == (streaming.TRY_LATER, True)
 
     run(scenario)
     assert counted(app, "stream-unopened") == 1

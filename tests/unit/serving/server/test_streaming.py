@@ -13,7 +13,7 @@ from made.stream_socket import OPEN, Socket
 from made.stream_texts import T0_NS, delta, line, snapshot
 
 from kalshi_platform.serving.api.requests import ProblemBody
-from kalshi_platform.serving.server import streaming
+from kalshi_platform.serving.server import sockets, streaming
 
 S = 1_000_000_000
 
@@ -159,8 +159,11 @@ def test_a_newer_connection_takes_the_session_over(app: App):
         opened = await first.opened()
         again = await second.opened(json.dumps({"type": "open", "session": opened["session"]}))
         assert again["resumed"]
-        first.send(line(T0_NS + S, snapshot()))
-        assert (await first.next())["code"] == streaming.TAKEN_OVER
+        closed = await first.next()  # told at once, whether or not it sends anything
+        assert (closed["code"], "a newer connection" in closed["reason"]) == (sockets.TAKEN_OVER, True)
+        await first.task
+        second.send(line(T0_NS + S, snapshot()))
+        assert (await second.read())["type"] == "decision"
         await second.leave()
 
     asyncio.run(run())
