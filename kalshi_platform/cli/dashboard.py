@@ -3,6 +3,7 @@
 Every server binds to loopback; from another machine reach it through a tunnel (ssh -L PORT:127.0.0.1:PORT).
 """
 
+import http.client
 import os
 import shutil
 import signal
@@ -284,7 +285,7 @@ def _answers(health: str, process: "subprocess.Popen[bytes]") -> bool:
                 return True
         except urllib.error.HTTPError:
             return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
             if time.monotonic() - said_s > _SAY_EVERY_S:
                 said_s = time.monotonic()
                 tell.note("still starting, as on a busy machine")

@@ -8,6 +8,7 @@ import typer
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import Fields, RegistryOption, with_fields
 from kalshi_platform.cli.registries import registry_to_read
+from kalshi_platform.domain.hidden_user import shown_address
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs
@@ -51,8 +52,8 @@ def serve(
     require_safe(host, access["token_file"])
     if cluster := os.environ.get("RAY_ADDRESS"):
         tell.note(
-            f"RAY_ADDRESS={cluster} is not used: this command serves on this machine, with a Ray of its own; "
-            "on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
+            f"RAY_ADDRESS={shown_address(cluster)} is not used: this command serves on this machine, with a "
+            "Ray of its own; on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
         )
     registry = registry_to_read(registry).uri
     alias, words = alias_to_serve(registry, model)
