@@ -32,6 +32,7 @@ from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.hidden_user import holds_password, shown_address, without_users
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.domain.ray_token import token_of
 
 # What the driver and the workers import. Everything else stays at home: data, runs, tests, secrets.
@@ -216,7 +217,7 @@ def check_cluster(address: str, token: str | None) -> str:
             )
         open_status = status
     try:
-        version = json.loads(body)["ray_version"] if open_status == 200 else None
+        version = json_value(body)["ray_version"] if open_status == 200 else None
     except (ValueError, KeyError, TypeError):
         version = None
     if not isinstance(version, str):

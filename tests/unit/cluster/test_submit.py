@@ -210,7 +210,7 @@ def test_a_cluster_with_the_same_ray_and_token_is_accepted(dashboard):
     assert submit.check_cluster(url, None) == ray.__version__
 
 
-def test_clusters_that_must_not_be_given_a_job(dashboard):
+def test_clusters_that_must_not_be_given_a_job(dashboard, monkeypatch):
     url, state = dashboard
     with pytest.raises(ContractError, match=r"the token was refused \(403\)"):
         submit.check_cluster(url, "wrong")
@@ -220,6 +220,9 @@ def test_clusters_that_must_not_be_given_a_job(dashboard):
     with pytest.raises(ContractError, match=r"runs Ray 2\.9\.0, this machine"):
         submit.check_cluster(url, "right")
     state["version"] = ["something else"]
+    with pytest.raises(ContractError, match="not as a Ray dashboard does"):
+        submit.check_cluster(url, "right")
+    monkeypatch.setattr(json, "dumps", lambda value: "[" * 99_000)  # what the stand-in answers with
     with pytest.raises(ContractError, match="not as a Ray dashboard does"):
         submit.check_cluster(url, "right")
     state["token"] = None
