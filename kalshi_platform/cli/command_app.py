@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from kalshi_platform.cli.given import refuse_before
 from kalshi_platform.cli.old_names import OLD_NAMES, Word, renamed, warning, words_of
 from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.hidden_user import without_users
@@ -96,7 +97,10 @@ class WordedGroup(TyperGroup):
             if args and args[0] not in names and not args[0].startswith("-"):
                 advice = meant(args[0], names) or f"; there are {', '.join(names)}"
                 ctx.fail(f"No such command: {args[0]}{advice}")
-            return super().resolve_command(ctx, args)
+            name, command, rest = super().resolve_command(ctx, args)
+            if command is not None:
+                refuse_before(ctx, str(name), command)
+            return name, command, rest
 
 
 class CommandApp(typer.Typer):

@@ -20,6 +20,7 @@ from typing import Annotated, Final
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.ending import raise_on_termination
 from kalshi_platform.domain.errors import ContractError
@@ -43,6 +44,7 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open
 
 @app.command()
 def mlflow(
+    context: typer.Context,
     sweep: Annotated[
         str | None,
         typer.Argument(
@@ -58,6 +60,7 @@ def mlflow(
 
     place = place_of_sweep(sweep, copies_of(sweep)) if sweep else tracking_place()
     if place.uri.startswith(("http://", "https://")):
+        refuse_beside(context, f"beside MLflow's own server {place.shown}", "none is started here", "port")
         _show(view_address(place, place.uri), browser)
         return
     chosen = _free(port)

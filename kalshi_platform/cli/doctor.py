@@ -24,6 +24,7 @@ from rich.console import Console
 from kalshi_platform.cli.checked import Checked, Status
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.doctor_security import security_checks
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
@@ -287,6 +288,7 @@ app = CommandApp(
 
 @app.command()
 def doctor(
+    context: typer.Context,
     as_json: JsonOption = False,
     storage: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix to reach.")] = None,
     deep: Annotated[
@@ -297,6 +299,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage. Exit 1 if any fails."""
+    if security:
+        refuse_beside(context, "beside --security", "it looks at access alone", "storage", "deep")
     console = Console(highlight=False, soft_wrap=True)
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     found = []
