@@ -122,7 +122,9 @@ def status(
 ) -> None:
     """Recompute from the files which share of the time each market's book was proven.
 
-    Every segment is checked against its seal first. Exit 3 where one is damaged.
+    A book is proven while it is known whole: received whole, no number missing since, its connection alive.
+    First every segment (a file of recorded lines) is checked against its seal, the file beside it that holds
+    its size and checksum. Exit 3 where one is damaged.
     """
     from kalshi_platform.domain.json_text import json_text
     from kalshi_platform.trading.recorder.status import read_state, running_figures

@@ -44,6 +44,9 @@ def serve(
 ) -> None:
     """Serve the registry's model over HTTP on this machine, with a Ray of its own, until Ctrl-C.
 
+    A request goes through tiers, from cheap to costly, until one is sure enough: rules, tier 1 and tier 2
+    (small networks that `tiers build` makes of the model), tier 3 (the model itself). docs/words.md
+
     On a Ray cluster: serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md).
     """
     from serve_deployments.local import alias_to_serve, free_port, serve_here
