@@ -23,7 +23,7 @@ MAX_NAMES: Final = 100
 #: Name under which further names of a kind are counted.
 OTHERS: Final = "(others)"
 #: Beginning of a text in which addresses are looked for.
-_READ: Final = 4_096
+_READ: Final = 512
 #: A message keeps its beginning (file, row, value) and its end (the remedy).
 _TAIL: Final = 150
 

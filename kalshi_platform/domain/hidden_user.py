@@ -12,9 +12,10 @@ HIDDEN: Final = "..."
 #: Scheme of an address with all that follows up to the last ``@``: a password may hold slashes and more.
 _BEFORE_HOST: Final = re.compile(r"(?s)\A(\w[\w+.-]*:/+)?.*@")
 #: Users within a text, up to the first slash: what follows it may be a path that holds an ``@`` by right.
-_IN_TEXT: Final = re.compile(r"://[^/\s]*@")
-#: A user and a password within a text. A port is none, though a path with an ``@`` may follow it.
-_PASSWORD: Final = re.compile(r"://[^/\s?#@\[]*:(?!\d+(?:[/?#]|$))[^\s@]*@")
+_USER: Final = re.compile(r"://[^/\s]*@")
+#: A user and a password within a text, which may hold slashes. A port is none, though a path with an ``@``
+#: may follow it. The user ends at the first colon, so that a text of colons is read once.
+_PASSWORD: Final = re.compile(r"://[^/\s?#@\[:]*:(?!\d+(?:[/?#'\"),;:]|$))[^\s]*@")
 
 
 def shown_address(address: str) -> str:
@@ -24,7 +25,7 @@ def shown_address(address: str) -> str:
 
 def without_users(text: str) -> str:
     """``text`` with the user and the password of every address in it hidden."""
-    return _IN_TEXT.sub(f"://{HIDDEN}@", text)
+    return _USER.sub(f"://{HIDDEN}@", _PASSWORD.sub(f"://{HIDDEN}@", text))
 
 
 def holds_password(text: str) -> bool:

@@ -18,9 +18,7 @@ def checked_address(url: str, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-        (parts.hostname or "").encode(
-            "idna"
-        )  # a name with an empty part, at which every connection would fail
+        (parts.hostname or "").encode("idna")  # refuses a name with an empty part, as every connection would
     except ValueError:
         raise ValueError(f"{shown} is no address; expected {example}") from None
     if parts.scheme not in schemes or not parts.hostname or port == 0:
