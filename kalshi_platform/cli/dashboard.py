@@ -61,7 +61,7 @@ def mlflow(
     place = place_of_sweep(sweep, copies_of(sweep)) if sweep else tracking_place()
     if place.uri.startswith(("http://", "https://")):
         refuse_beside(context, f"beside MLflow's own server {place.shown}", "none is started here", "port")
-        _show(view_address(place, place.uri), browser)
+        _show(view_address(place, place.shown), browser)
         return
     chosen = _free(port)
     # One worker for one reader, and none of the processes that run GenAI jobs: MLflow starts four and six.

@@ -11,11 +11,12 @@ from typing import Final
 HIDDEN: Final = "..."
 #: Scheme of an address with all that follows up to the last ``@``: a password may hold slashes and more.
 _BEFORE_HOST: Final = re.compile(r"(?s)\A(\w[\w+.-]*:/+)?.*@")
-#: Users within a text, up to the first slash: what follows it may be a path that holds an ``@`` by right.
-_USER: Final = re.compile(r"://[^/\s]*@")
+#: Users within a text, up to the next slash: what follows it may be a path that holds an ``@`` by right. A
+#: path made of an address has one of its two slashes left.
+_USER: Final = re.compile(r"(:/{1,2})[^/\s]*@")
 #: A user and a password within a text, which may hold slashes. A port is none, though a path with an ``@``
 #: may follow it. The user ends at the first colon, so that a text of colons is read once.
-_PASSWORD: Final = re.compile(r"://[^/\s?#@\[:]*:(?!\d+(?:[/?#'\"),;:]|$))[^\s]*@")
+_PASSWORD: Final = re.compile(r"(:/{1,2})[^/\s?#@\[:]*:(?!\d+(?:[/?#'\"),;:]|$))[^\s]*@")
 
 
 def shown_address(address: str) -> str:
@@ -25,7 +26,8 @@ def shown_address(address: str) -> str:
 
 def without_users(text: str) -> str:
     """``text`` with the user and the password of every address in it hidden."""
-    return _USER.sub(f"://{HIDDEN}@", _PASSWORD.sub(f"://{HIDDEN}@", text))
+    hidden = rf"\g<1>{HIDDEN}@"
+    return _USER.sub(hidden, _PASSWORD.sub(hidden, text))
 
 
 def holds_password(text: str) -> bool:

@@ -30,6 +30,8 @@ def test_all_before_the_last_at_sign_is_hidden_but_the_scheme(address, shown):
         ("url = 'http://u:S3/CR@PW@host/x': no", "url = 'http://...@host/x': no"),
         ("'http://h:80', then mm@2026", "'http://h:80', then mm@2026"),
         ("http://h:80: x@y", "http://h:80: x@y"),
+        ("--out s3:/K:S3/CRET@bucket/x is an address", "--out s3:/...@bucket/x is an address"),
+        ("in s3:/bucket/mm@2026", "in s3:/bucket/mm@2026"),
         ("a://me@b and c://u:p@q@d", "a://...@b and c://...@d"),
         ("s3://bucket/models/mm@2026 has none", "s3://bucket/models/mm@2026 has none"),
     ],
