@@ -35,7 +35,8 @@ def refuse_before(context: Any, name: str, command: Any) -> None:
     behind = [option for option in given if option in known]
     strange = [option for option in given if option not in known]
     words = [f"{_these(behind, 'belongs', 'belong')} behind `{name}`"] if behind else []
-    words += [f"`{name}` has no {' and no '.join(strange)}: leave it out"] if strange else []
+    them = "it" if len(strange) == 1 else "them"
+    words += [f"`{name}` has no {' and no '.join(strange)}: leave {them} out"] if strange else []
     context.fail("; ".join(words))
 
 

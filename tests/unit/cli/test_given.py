@@ -14,7 +14,7 @@ JUDGED = ["--run", "none", "--dataset", "none"]
     [
         ("record --alerts al.txt alert hi", "--alerts belongs behind `alert`"),
         ("record --rest-url ftp://x --minutes 5 status rec",
-         "`status` has no --minutes and no --rest-url: leave it out"),
+         "`status` has no --minutes and no --rest-url: leave them out"),
         ("trade --json --mode nonsense --out x report rec",
          "--json belongs behind `report`; `report` has no --mode and no --out"),
         ("trade --series A report rec", "`report` has no --series"),
