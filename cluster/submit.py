@@ -13,6 +13,7 @@ or token; 130 interrupted while following (the job goes on).
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -30,6 +31,9 @@ import aiohttp
 from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
+from kalshi_platform.domain.hidden_user import holds_password, shown_address, without_users
+from kalshi_platform.domain.json_text import json_value
+from kalshi_platform.domain.ray_token import token_of
 
 # What the driver and the workers import. Everything else stays at home: data, runs, tests, secrets.
 NEEDED: Final = (
@@ -52,8 +56,6 @@ _SECRET: Final = re.compile(
     r"SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|ACCESS_?KEY|API_?KEY|PRIVATE|(^|_)(KEY|PWD|PASS|AUTH)$",
     re.IGNORECASE,
 )
-#: User and password in an address.
-_IN_ADDRESS: Final = re.compile(r"://[^/\s?#@]*:[^/\s?#]*@")
 _ADVICE: Final = (
     "the dashboard shows what a job is given; let nodes have secrets by instance profile, service account or "
     "secretKeyRef"
@@ -97,17 +99,16 @@ def address_of(given: str | None, environ: dict[str, str], *, allow_remote: bool
         raise ContractError(
             f"no address: --address, RAY_API_SERVER_ADDRESS and RAY_ADDRESS are empty; {advice}"
         )
-    parts = urlsplit(text if "://" in text else f"//{text}")
+    parts, shown = urlsplit(text if "://" in text else f"//{text}"), shown_address(text)
     if parts.scheme not in ("http", "https"):
         raise ContractError(
-            f"{name} {text!r}: jobs go to the dashboard's http:// address, not to another port; {advice}"
+            f"{name} {shown!r}: jobs go to the dashboard's http:// address, not to another port; {advice}"
         )
     try:
         port = parts.port
     except ValueError:
         port = None
-    if not parts.hostname or port is None or parts.path not in ("", "/") or parts.query or parts.username:
-        shown = _IN_ADDRESS.sub("://...@", text)
+    if not parts.hostname or port is None or parts.path not in ("", "/") or parts.query or "@" in text:
         raise ContractError(f"{name} {shown!r}: expected http://host:port and nothing more; {advice}")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_remote:
         raise ContractError(
@@ -115,35 +116,6 @@ def address_of(given: str | None, environ: dict[str, str], *, allow_remote: bool
             "127.0.0.1, use https, or say --allow-remote-http inside a network you trust"
         )
     return text.rstrip("/")
-
-
-def token_of(environ: dict[str, str], home: Path) -> str:
-    """The token, from where Ray takes it: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ``home/.ray/auth_token``.
-
-    Raises ContractError: none there, unreadable, empty, or more than one word; no message holds the token.
-    """
-    advice = "make one with `ray get-auth-token --generate`, or copy the cluster's"
-    if token := environ.get("RAY_AUTH_TOKEN", "").strip():
-        return _one_word(token, "RAY_AUTH_TOKEN")
-    named = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
-    path = Path(named) if named else home / ".ray" / "auth_token"
-    try:
-        token = path.read_text().strip()
-    except FileNotFoundError:
-        raise ContractError(f"no token: {path} is not there and RAY_AUTH_TOKEN is empty; {advice}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(f"token file {path}: cannot be read ({type(error).__name__}); {advice}") from None
-    if not token:
-        raise ContractError(f"token file {path}: is empty; {advice}")
-    return _one_word(token, str(path))
-
-
-def _one_word(token: str, source: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ContractError(
-            f"{source}: the token must be one word of printable ASCII, {len(token)} characters found"
-        )
-    return token
 
 
 def entrypoint_of(experiment: str, arguments: list[str], working_dir: Path) -> str:
@@ -156,7 +128,7 @@ def entrypoint_of(experiment: str, arguments: list[str], working_dir: Path) -> s
         )
     if strange := next((word for word in arguments if "\0" in word or not _is_text(word)), None):
         raise ContractError(f"argument {shown_value(strange)}: holds a byte that no command line can carry")
-    if (number := next((k for k, word in enumerate(arguments, 1) if _IN_ADDRESS.search(word)), 0)) > 0:
+    if (number := next((k for k, word in enumerate(arguments, 1) if holds_password(word)), 0)) > 0:
         raise ContractError(f"argument {number} after --: holds a password in an address; {_ADVICE}")
     command = shlex.join(["python", "-m", f"tune_experiments.{experiment}", *arguments])
     if (n_bytes := len(command.encode())) > MAX_ENTRYPOINT_BYTES:
@@ -213,7 +185,7 @@ def env_of(assignments: list[str]) -> dict[str, str]:
             raise ContractError(f"--env {name!r}: expected NAME=value")
         if _SECRET.search(name):
             raise ContractError(f"--env {name}: {_ADVICE}")
-        if _IN_ADDRESS.search(value):
+        if holds_password(value):
             raise ContractError(f"--env {name}: holds a password in an address; {_ADVICE}")
         if "\0" in value or not _is_text(value):
             raise ContractError(f"--env {name}: holds a byte that no environment can carry")
@@ -245,7 +217,7 @@ def check_cluster(address: str, token: str | None) -> str:
             )
         open_status = status
     try:
-        version = json.loads(body)["ray_version"] if open_status == 200 else None
+        version = json_value(body)["ray_version"] if open_status == 200 else None
     except (ValueError, KeyError, TypeError):
         version = None
     if not isinstance(version, str):
@@ -276,6 +248,11 @@ def _get(url: str, token: str | None) -> tuple[int, bytes]:
         raise ContractError(
             f"{url}: no answer ({reason}); is the cluster up, and the tunnel open (`ray dashboard`, "
             "kubectl port-forward)?"
+        ) from None
+    except (http.client.HTTPException, UnicodeError) as error:
+        reason = bounded_message(" ".join(f"{type(error).__name__}: {error}".split()), 150)
+        raise ContractError(
+            f"{url}: no answer of a Ray dashboard ({reason}); is it another server?"
         ) from None
 
 
@@ -391,11 +368,11 @@ def main(arguments: list[str]) -> int:
             return 0
         return submit(submission, token, wait=not options.no_wait, as_json=options.json)
     except PlatformError as error:
-        print(f"submit: {bounded_message(str(error))}", file=sys.stderr)
+        print(f"submit: {bounded_message(without_users(str(error)))}", file=sys.stderr)
         return int(error.exit_code)
     # What Ray's client raises, and the two libraries below it, whose errors are OSError or ClientError.
     except (RuntimeError, OSError, aiohttp.ClientError) as error:
-        told = bounded_message(str(error), 350)
+        told = bounded_message(without_users(str(error)), 350)
         print(
             f"submit: the cluster refused or left: {told}; where its head was lost, "
             "submit a sweep again to the new head with --resume",

@@ -12,6 +12,7 @@ container with it; these checks find the raylet that lives and does not answer, 
 tiers may still be loading or no longer answer.
 """
 
+import http.client
 import sys
 import urllib.error
 import urllib.request
@@ -40,7 +41,7 @@ def problem_of(url: str) -> str | None:
             text = answer.read(4096).decode(errors="replace")
     except urllib.error.HTTPError as error:
         return f"{url}: {error}: {error.read(200).decode(errors='replace')}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"{url}: {error}"
     return None if wanted in "".join(text.split()) else f"{url}: answered {text[:200]!r}, not {wanted}"
 

@@ -15,8 +15,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from kalshi_platform.cli.given import refuse_before
 from kalshi_platform.cli.old_names import OLD_NAMES, Word, renamed, warning, words_of
 from kalshi_platform.domain.bounded import bounded_message
+from kalshi_platform.domain.hidden_user import without_users
 from kalshi_platform.domain.mistyped import meant, refused_choice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,7 +97,10 @@ class WordedGroup(TyperGroup):
             if args and args[0] not in names and not args[0].startswith("-"):
                 advice = meant(args[0], names) or f"; there are {', '.join(names)}"
                 ctx.fail(f"No such command: {args[0]}{advice}")
-            return super().resolve_command(ctx, args)
+            name, command, rest = super().resolve_command(ctx, args)
+            if command is not None:
+                refuse_before(ctx, str(name), command)
+            return name, command, rest
 
 
 class CommandApp(typer.Typer):
@@ -111,13 +116,13 @@ class CommandApp(typer.Typer):
 
 @contextmanager
 def short_usage_errors() -> Iterator[None]:
-    """Cut the message of a usage error in the block to MAX_MESSAGE characters: it repeats what was typed."""
+    """Bound the message of a usage error in the block, and hide passwords: it repeats what was typed."""
     try:
         yield
     except TyperException as error:
         is_help = type(error).__name__ == "NoArgsIsHelpError"  # the whole help is its message
         if not is_help and isinstance(getattr(error, "message", None), str):
-            error.message = bounded_message(error.message)
+            error.message = bounded_message(without_users(error.message))
         raise
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.options import JsonOption, dataset_beside
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
@@ -14,6 +15,7 @@ from kalshi_platform.domain.program import command_line
 
 
 def convert(
+    context: typer.Context,
     file: Annotated[
         Path | None, typer.Argument(help="CSV, JSON, JSON lines or Parquet", show_default=False)
     ] = None,
@@ -34,6 +36,8 @@ def convert(
 ) -> None:
     """Convert any table with named columns into a Parquet file for `dataset build` (docs/formats.md)."""
     if example is not None:
+        why = "it prints a map and converts nothing"
+        refuse_beside(context, "beside --example", why, "file", "columns", "out", "as_json")
         kind = next((k for k in KINDS if k == example), None)
         if kind is None:
             raise ContractError(refused_choice("--example", example, KINDS))

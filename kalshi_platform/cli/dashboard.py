@@ -3,6 +3,7 @@
 Every server binds to loopback; from another machine reach it through a tunnel (ssh -L PORT:127.0.0.1:PORT).
 """
 
+import http.client
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Annotated, Final
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.ending import raise_on_termination
 from kalshi_platform.domain.errors import ContractError
@@ -42,6 +44,7 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open
 
 @app.command()
 def mlflow(
+    context: typer.Context,
     sweep: Annotated[
         str | None,
         typer.Argument(
@@ -57,7 +60,8 @@ def mlflow(
 
     place = place_of_sweep(sweep, copies_of(sweep)) if sweep else tracking_place()
     if place.uri.startswith(("http://", "https://")):
-        _show(view_address(place, place.uri), browser)
+        refuse_beside(context, f"beside MLflow's own server {place.shown}", "none is started here", "port")
+        _show(view_address(place, place.shown), browser)
         return
     chosen = _free(port)
     # One worker for one reader, and none of the processes that run GenAI jobs: MLflow starts four and six.
@@ -284,7 +288,7 @@ def _answers(health: str, process: "subprocess.Popen[bytes]") -> bool:
                 return True
         except urllib.error.HTTPError:
             return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
             if time.monotonic() - said_s > _SAY_EVERY_S:
                 said_s = time.monotonic()
                 tell.note("still starting, as on a busy machine")

@@ -24,9 +24,11 @@ from rich.console import Console
 from kalshi_platform.cli.checked import Checked, Status
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.doctor_security import security_checks
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
+from kalshi_platform.domain.hidden_user import shown_address
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.quiet_ray import start_ray
 
@@ -253,6 +255,7 @@ def check_aws_variables() -> Checked:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     if len(keys) == 1:
         return Checked("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
+    shown = shown_address(endpoint)
     if not endpoint:
         return Checked("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
     try:
@@ -260,10 +263,8 @@ def check_aws_variables() -> Checked:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError) as err:  # ValueError: no address, or a port beyond 65535
-        return Checked(
-            "aws", Status.FAIL, f"{endpoint}: {err}", "start the store or correct AWS_ENDPOINT_URL"
-        )
-    return Checked("aws", Status.OK, f"{endpoint} accepts connections")
+        return Checked("aws", Status.FAIL, f"{shown}: {err}", "start the store or correct AWS_ENDPOINT_URL")
+    return Checked("aws", Status.OK, f"{shown} accepts connections")
 
 
 def examine(storage: str | None, deep: bool) -> Iterator[Checked]:
@@ -287,6 +288,7 @@ app = CommandApp(
 
 @app.command()
 def doctor(
+    context: typer.Context,
     as_json: JsonOption = False,
     storage: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix to reach.")] = None,
     deep: Annotated[
@@ -297,6 +299,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage. Exit 1 if any fails."""
+    if security:
+        refuse_beside(context, "beside --security", "it looks at access alone", "storage", "deep")
     console = Console(highlight=False, soft_wrap=True)
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     found = []

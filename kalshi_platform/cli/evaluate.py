@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.options import (
     DatasetOption,
     JsonOption,
@@ -48,6 +49,7 @@ _DEFAULT = EvalConfig()
 
 @app.command()
 def judge_run(
+    context: typer.Context,
     run: RunOption,
     dataset: DatasetOption,
     split: Annotated[
@@ -81,6 +83,8 @@ def judge_run(
     Exit 4 if the test split stays shut.
     """
     named = None if split is None else _split(split)
+    if named not in (None, "test", "all"):
+        refuse_beside(context, f"beside --split {named}", "it opens the test split alone", "final")
     require_one_run(run)
     place = out or run / "evaluation"
     require_page_folder(place)

@@ -18,6 +18,7 @@ import ray
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import (
     DATASET_HELP,
@@ -75,6 +76,7 @@ def _command(experiment: Experiment) -> Any:
     default = experiment.sweep
 
     def run(
+        context: typer.Context,
         dataset: Annotated[
             str, typer.Option(help=f"{DATASET_HELP}  [default: a simulated one, made beside the sweep]")
         ] = "",
@@ -134,6 +136,8 @@ def _command(experiment: Experiment) -> Any:
         chosen = experiment.smoked() if smoke else experiment
         with refusals(), option_words():
             _require_folder(out)
+            if not register:
+                refuse_beside(context, "beside --no-register", "no model is registered", "registry")
             chosen = chosen.with_settings(
                 with_steps(settings, steps), parse_assignments(sweep_settings or [], "--sweep")
             )

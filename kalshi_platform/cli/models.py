@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import (
     DATASET_HELP,
@@ -137,6 +138,7 @@ def register(
 
 @app.command()
 def promote(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="an alias or an id")],
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP)] = None,
     alias: Annotated[
@@ -157,6 +159,10 @@ def promote(
 
     --dataset is the one that the model was trained on; it may have grown. --alias challenger needs none.
     """
+    if alias == CHALLENGER:
+        refuse_beside(
+            context, f"beside --alias {CHALLENGER}", "no gates are checked for it", "dataset", "gates"
+        )
     with option_words():
         config = GateConfig().replace(**parse_assignments(gates or [], "--gate"))
     with registry_to_change(registry, model) as store:

@@ -15,6 +15,7 @@ from kalshi_platform.domain.mistyped import meant
 #: Option that takes any field of a model, by the model's class.
 FREE: Final[Mapping[str, str]] = {
     "RunSettings": "--set",
+    "ServerConfig": "--set",
     "TiersConfig": "--set",
     "GateConfig": "--gate",
     "SweepConfig": "--sweep",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.given import refuse_beside
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, VerboseOption, with_steps
 from kalshi_platform.cli.refusal import REPEAT, going_on
@@ -38,6 +39,7 @@ _SIMULATED_SPLIT = SplitConfig(train=200, validation=50, test=50)
 
 @app.command()
 def run(
+    context: typer.Context,
     inputs: Annotated[
         list[Path] | None,
         typer.Option("--input", help=f"{INPUT_HELP}  [default: a simulated exchange]"),
@@ -77,6 +79,7 @@ def run(
     if listing:
         list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
         return
+    _refuse_unread(context, bool(inputs))
     if absent := [str(path) for path in inputs or () if not path.exists()]:
         raise ContractError(f"--input {', '.join(absent)} does not exist")
     with option_words():
@@ -95,6 +98,15 @@ def run(
     role = "champion" if found.champion else f"{asked}; the gates refused: " + "; ".join(found.refusals)
     typer.echo("; ".join((f"model: {found.record.id} in {outcome.registry}, {role}", *found.cautions)))
     typer.echo(f"serve it: {command_line('serve', '--registry', outcome.registry)}")
+
+
+def _refuse_unread(context: typer.Context, has_inputs: bool) -> None:
+    """Refuse options of the simulated exchange beside recordings, and those of recordings without any."""
+    if has_inputs:
+        refuse_beside(context, "beside --input", "nothing is simulated", "events", "exchange")
+    else:
+        why = "the simulated recordings tell it themselves"
+        refuse_beside(context, "without --input", why, "use_yes_price")
 
 
 def _world(exchange: Preset, events: int) -> ExchangeConfig:

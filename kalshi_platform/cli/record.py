@@ -74,6 +74,8 @@ def record(
     wanted = {"series": series or (), "events": event or (), "categories": category or ()}
     with option_words({"RecordConfig": "--set"}):
         config = RecordConfig.parse({"wanted": wanted}).with_values(parse_assignments(settings or []))
+    _require_address("--rest-url", rest_url, ("http", "https"))
+    _require_address("--stream-url", stream_url, ("ws", "wss"))
     stopped = record_live(
         LiveRecording(
             config=config,
@@ -90,6 +92,16 @@ def record(
     if stopped.startswith("disk"):
         raise LimitError(f"the recorder stopped: {stopped}")
     tell(f"stopped: {stopped}")
+
+
+def _require_address(option: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Refuse an address at which every connection would fail, by its option."""
+    from kalshi_platform.trading.exchange.addresses import checked_address
+
+    try:
+        checked_address(url, schemes)
+    except ValueError as err:
+        raise ContractError(f"{option}: {err}") from None
 
 
 @app.command()
@@ -122,7 +134,9 @@ def status(
 ) -> None:
     """Recompute from the files which share of the time each market's book was proven.
 
-    Every segment is checked against its seal first. Exit 3 where one is damaged.
+    A book is proven while it is known whole: received whole, no number missing since, its connection alive.
+    First every segment (a file of recorded lines) is checked against its seal, the file beside it that holds
+    its size and checksum. Exit 3 where one is damaged.
     """
     from kalshi_platform.domain.json_text import json_text
     from kalshi_platform.trading.recorder.status import read_state, running_figures

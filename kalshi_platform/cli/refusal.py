@@ -11,6 +11,7 @@ import typer
 from kalshi_platform.domain.bounded import bounded_message, shown_value
 from kalshi_platform.domain.ending import INTERRUPTED, Terminated, signals_raise, sigterm_came, termination
 from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.domain.hidden_user import without_users
 from kalshi_platform.evaluation.pages.terminal import tell
 
 #: Advice of a command that keeps its finished parts.
@@ -82,7 +83,7 @@ def _refuse(message: str, code: int) -> typer.Exit:
     try:
         sys.stdout.flush()
         tell.settle()
-        typer.echo(f"kalshi-platform: {bounded_message(message)}", err=True)
+        typer.echo(f"kalshi-platform: {bounded_message(without_users(message))}", err=True)
     except OSError as error:
         if error.errno != errno.EIO:  # that of a terminal which was closed
             raise

@@ -8,6 +8,7 @@ import typer
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import Fields, RegistryOption, with_fields
 from kalshi_platform.cli.registries import registry_to_read
+from kalshi_platform.domain.hidden_user import shown_address
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs
@@ -43,6 +44,9 @@ def serve(
 ) -> None:
     """Serve the registry's model over HTTP on this machine, with a Ray of its own, until Ctrl-C.
 
+    A request goes through tiers, from cheap to costly, until one is sure enough: rules, tier 1 and tier 2
+    (small networks that `tiers build` makes of the model), tier 3 (the model itself). docs/words.md
+
     On a Ray cluster: serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md).
     """
     from serve_deployments.local import alias_to_serve, free_port, serve_here
@@ -51,8 +55,8 @@ def serve(
     require_safe(host, require_token=access["token_file"] is not None)
     if cluster := os.environ.get("RAY_ADDRESS"):
         tell.note(
-            f"RAY_ADDRESS={cluster} is not used: this command serves on this machine, with a Ray of its own; "
-            "on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
+            f"RAY_ADDRESS={shown_address(cluster)} is not used: this command serves on this machine, with a "
+            "Ray of its own; on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
         )
     registry = registry_to_read(registry).uri
     alias, words = alias_to_serve(registry, model)

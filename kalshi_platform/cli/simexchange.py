@@ -9,11 +9,11 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import Fields, JsonOption, parse_assignments, with_fields
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.domain.units import parse_rfc3339
+from kalshi_platform.domain.units import parse_moment
 from kalshi_platform.evaluation.pages.terminal import tell
-from kalshi_platform.trading.simserver.config import ServerConfig
+from kalshi_platform.trading.simserver.config import LAST_START_NS, ServerConfig
 
 app = CommandApp(
     help="Serve a simulated exchange over REST and WebSocket, with faults on demand.", no_args_is_help=True
@@ -99,8 +99,15 @@ def _more_settings(start: str | None, texts: list[str]) -> dict[str, Any]:
     """Settings of ``--start`` and ``--set``; those of the world are named ``world.NAME``."""
     given = parse_assignments(texts)
     world = {name.removeprefix("world."): given.pop(name) for name in [*given] if name.startswith("world.")}
-    try:
-        told = {} if start is None else {"start_ns": parse_rfc3339(start)}
-    except DataError as err:
-        raise ContractError(f"--start: {err}") from None
+    told = {} if start is None else {"start_ns": _start_ns(start)}
+    if told and "start_ns" in given:
+        raise ContractError("--start and --set start_ns both tell the exchange's time: give one of them")
     return told | given | ({"world": world} if world else {})
+
+
+def _start_ns(start: str) -> int:
+    """Nanoseconds of ``--start``; ContractError beyond what a world may begin at."""
+    found = parse_moment(start, "--start")
+    if found > LAST_START_NS:
+        raise ContractError(f"--start {start}: give a time up to 2100-01-01T00:00:00Z")
+    return found

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kalshi_platform.domain.hidden_user import without_users
+
 #: Longest message of a command, note of a manifest or detail of a refused frame.
 MAX_MESSAGE: Final = 500
 #: Longest value of others within a message.
@@ -20,12 +22,19 @@ MAX_NAME: Final = 48
 MAX_NAMES: Final = 100
 #: Name under which further names of a kind are counted.
 OTHERS: Final = "(others)"
+#: Beginning of a text in which addresses are looked for.
+_READ: Final = 512
 #: A message keeps its beginning (file, row, value) and its end (the remedy).
 _TAIL: Final = 150
 
 
 def shown_value(value: Any, chars: int = MAX_VALUE) -> str:
-    """``value`` as a message shows it, ``chars`` at most: text in quotes, else as Python writes it."""
+    """``value`` as a message shows it, ``chars`` at most: text in quotes, else as Python writes it.
+
+    Users and passwords of addresses in a text are hidden before it is cut.
+    """
+    if isinstance(value, str):
+        value = without_users(value[:_READ]) + value[_READ:]
     if isinstance(value, str | bytes):
         text = repr(value[:chars])  # without surrogates, which no terminal takes
         return text if len(value) <= chars and len(text) <= 2 * chars else f"{text[:chars]}..."

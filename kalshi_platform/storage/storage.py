@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.domain.hidden_user import shown_address
 from kalshi_platform.domain.places import expanded
 from kalshi_platform.storage.bucket import Bucket
 from kalshi_platform.storage.contract import StoreAwayError, StoredFile, StoreFailedError
@@ -121,6 +122,9 @@ def open_storage(uri: str | Path, patience_s: float | None = None) -> Storage:
     """
     text = str(uri)
     scheme, separator, _ = text.partition("://")
+    shown = shown_value(shown_address(text), 200)
+    if not separator and text[:3].lower() == "s3:":
+        raise ContractError(f"storage address {shown}: give s3://bucket/prefix, with two slashes")
     if not separator:
         return _open_local(text)
     if scheme == "file":
@@ -128,7 +132,8 @@ def open_storage(uri: str | Path, patience_s: float | None = None) -> Storage:
     if scheme == "s3":
         return _open_s3(text, wanted_patience_s() if patience_s is None else patience_s)
     raise ContractError(
-        f"storage address {text!r}: scheme {scheme!r} is unknown; give a folder or s3://bucket/prefix"
+        f"storage address {shown}: scheme {shown_value(scheme)} is unknown; "
+        "give a folder or s3://bucket/prefix"
     )
 
 
@@ -158,9 +163,8 @@ def _open_s3(uri: str, limit_s: float) -> Storage:
             "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
         )
     if not _BUCKET_NAME.fullmatch(parts.netloc):
-        raise ContractError(
-            f"storage address {uri!r}: {parts.netloc!r} is no bucket name; give s3://bucket/prefix"
-        )
+        shown = shown_value(shown_address(uri), 200)
+        raise ContractError(f"storage address {shown}: no bucket name; give s3://bucket/prefix")
     prefix = parts.path.strip("/")
     address = f"s3://{parts.netloc}/{prefix}".rstrip("/")
     return Storage(address, Bucket(parts.netloc, prefix), Patience(limit_s))

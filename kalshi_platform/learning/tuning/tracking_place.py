@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.domain.hidden_user import HIDDEN, shown_address
 from kalshi_platform.domain.places import home
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
@@ -97,10 +98,9 @@ class TrackingPlace(NamedTuple):
     @property
     def shown(self) -> str:
         """The address without a user's name and password."""
-        parts = urlsplit(self.uri)
-        if "@" not in parts.netloc:
+        if not urlsplit(self.uri).netloc:  # a file
             return self.uri
-        return self.uri.replace(f"{parts.netloc.rpartition('@')[0]}@", "")
+        return shown_address(self.uri).replace(f"{HIDDEN}@", "")
 
     def reason(self, err: Exception) -> str:
         """First line of the error, with the address in a form that may be shown."""

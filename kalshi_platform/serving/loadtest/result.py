@@ -78,10 +78,11 @@ class LoadConfig(Config):
         None, description="capture sent through /v1/stream, instead of POST /v1/decide"
     )
     allow_simulated: bool = Field(
-        False, description="let a model answer the stream that was judged on simulated data"
+        False, description="with --stream: accept a model that was judged on simulated data only"
     )
     accept_missing_inputs: bool = Field(
-        False, description="let a model answer the stream that reads inputs which a capture does not tell"
+        False,
+        description="with --stream: accept a model some of whose inputs a capture does not hold",
     )
     bodies: int = Field(4_096, ge=1, le=100_000, description="different bodies at most, repeated in turn")
 

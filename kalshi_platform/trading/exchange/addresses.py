@@ -4,6 +4,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from kalshi_platform.domain.bounded import shown_value
+from kalshi_platform.domain.hidden_user import shown_address
+
 #: Hosts of the exchange itself, on which real money trades. Anything else is marked as simulated.
 REAL_HOSTS: Final = frozenset({
     "external-api.kalshi.com", "external-api-ws.kalshi.com", "api.elections.kalshi.com",
@@ -24,14 +27,15 @@ def is_loopback_host(host: str) -> bool:
 
 def checked_address(url: str, schemes: tuple[str, ...]) -> str:
     """Return ``url``; ValueError unless it has one of ``schemes``, a host, and a port that can be or none."""
-    example = f"{schemes[-1]}://HOST[:PORT]/PATH"
+    example, shown = f"{schemes[-1]}://HOST[:PORT]/PATH", shown_value(shown_address(url), 200)
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as err:
-        raise ValueError(f"{url!r} is no address ({err}); expected {example}") from None
+        (parts.hostname or "").encode("idna")  # refuses a name with an empty part, as every connection would
+    except ValueError:
+        raise ValueError(f"{shown} is no address; expected {example}") from None
     if parts.scheme not in schemes or not parts.hostname or port == 0:
-        raise ValueError(f"{url!r} is no address of the exchange; expected {example}")
+        raise ValueError(f"{shown} is no address of the exchange; expected {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address holds no user and no password: the key comes from the environment")
     return url

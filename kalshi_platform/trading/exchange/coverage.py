@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from kalshi_platform.domain.bounded import bounded_message
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.trading.exchange import coverage_facts as pinned
 from kalshi_platform.trading.exchange.stream_errors import STREAM_ERRORS
@@ -66,7 +67,10 @@ def compare_document(path: Path) -> list[Drift]:
         raise DataError(
             f"{path}: neither 'openapi' nor 'asyncapi' stands at its top; give one of the two documents"
         )
-    told = dict(_rest_facts(document) if kind == "openapi" else _stream_facts(document))
+    try:
+        told = dict(_rest_facts(document) if kind == "openapi" else _stream_facts(document))
+    except RecursionError:
+        raise DataError(f"{path}: its schemas nest too deep; fetch it again") from None
     if not told:
         raise DataError(f"{path}: an {kind} document without a single endpoint or channel; fetch it again")
     facts = pinned_facts(kind)
@@ -135,7 +139,7 @@ def _rest_facts(document: Mapping[str, Any]) -> _Told:
     for name, schema in _mapping(_mapping(document.get("components")).get("schemas")).items():
         for field, inner in _properties(document, schema).items():
             yield ("schema field", f"{name}.{field}"), _type_of(document, inner)
-        for value in _mapping(schema).get("enum") or ():
+        for value in _list(_mapping(schema).get("enum")):
             yield ("enum value", f"{name}.{value}"), ""
 
 
@@ -154,28 +158,32 @@ def _stream_facts(document: Mapping[str, Any]) -> _Told:
         for field, inner in msg.items():
             yield ("message field", f"{kind}.{field}"), _type_of(document, inner)
         if kind == "error":
-            for code in _resolved(document, msg.get("code")).get("enum") or ():
+            for code in _list(_resolved(document, msg.get("code")).get("enum")):
                 yield ("error", str(code)), ""
 
 
-def _properties(document: Mapping[str, Any], schema: Any) -> dict[str, Any]:
-    """Properties of an object schema, with those that it takes from others."""
+def _properties(document: Mapping[str, Any], schema: Any, above: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Properties of an object schema, with those that it takes from others; ``above``: those that took it."""
     inner = _resolved(document, schema)
     found: dict[str, Any] = {}
-    for part in (*(inner.get("allOf") or ()), *(inner.get("oneOf") or ()), *(inner.get("anyOf") or ())):
-        found |= _properties(document, part)
+    if id(inner) in above:  # a schema that takes from itself
+        return found
+    for part in (part for name in ("allOf", "oneOf", "anyOf") for part in _list(inner.get(name))):
+        found |= _properties(document, part, (*above, id(inner)))
     return found | dict(_mapping(inner.get("properties")))
 
 
-def _type_of(document: Mapping[str, Any], schema: Any) -> str:
-    """JSON type of a schema, ``?`` where it is open."""
+def _type_of(document: Mapping[str, Any], schema: Any, above: tuple[int, ...] = ()) -> str:
+    """JSON type of a schema, ``?`` where it is open; ``above``: schemas that took their type from it."""
     inner = _resolved(document, schema)
+    if id(inner) in above:
+        return _OPEN
     type_ = inner.get("type")
     if isinstance(type_, list):  # OpenAPI 3.1: [string, "null"]
         left = [each for each in type_ if each != "null"]
         type_ = left[0] if len(left) == 1 else None
     if type_ is None:
-        parts = [_type_of(document, part) for part in inner.get("allOf") or ()]
+        parts = [_type_of(document, part, (*above, id(inner))) for part in _list(inner.get("allOf"))]
         type_ = next((part for part in parts if part != _OPEN), None)
     if type_ is None and "enum" in inner:
         type_ = "string"
@@ -185,7 +193,7 @@ def _type_of(document: Mapping[str, Any], schema: Any) -> str:
 def _constant(document: Mapping[str, Any], schema: Any) -> str | None:
     """The one value that a schema allows; None where it allows several."""
     inner = _resolved(document, schema)
-    allowed = [inner["const"]] if "const" in inner else inner.get("enum") or []
+    allowed = [inner["const"]] if "const" in inner else _list(inner.get("enum"))
     return str(allowed[0]) if len(allowed) == 1 else None
 
 
@@ -206,14 +214,21 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _load(path: Path) -> Mapping[str, Any]:
     """Document of a YAML or JSON file: JSON is YAML too."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as err:
         raise DataError(f"{path}: cannot be read ({err.strerror or err}); give the document's path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise DataError(f"{path}: neither YAML nor JSON ({str(err).splitlines()[0]})") from None
+    except (yaml.YAMLError, ValueError) as err:
+        reason = bounded_message(str(err).splitlines()[0], 200)
+        raise DataError(f"{path}: neither YAML nor JSON ({reason})") from None
+    except RecursionError:
+        raise DataError(f"{path}: its lists and objects nest too deep; fetch it again") from None
     if not isinstance(document, Mapping):
         raise DataError(
             f"{path}: {type(document).__name__}, not an object; give an OpenAPI or AsyncAPI document"

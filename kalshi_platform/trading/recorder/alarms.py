@@ -8,6 +8,7 @@ Told       when an alarm is raised, again every hour while it stands, and when i
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,10 @@ def alert_addresses(file: Path | None, environment: Mapping[str, str] = os.envir
     """Addresses of apprise, one a line of ``file``, else of the variable; ContractError for a bad file."""
     if file is None:
         text = environment.get(ALERTS_VARIABLE, "")
+    elif re.match(r"\w+:/", str(file)):
+        raise ContractError(
+            "--alerts holds an address, which holds a key: write it into a file, and give that"
+        )
     else:
         try:
             text = file.read_text()

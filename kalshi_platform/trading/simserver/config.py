@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.simexchange import preset_of
 from kalshi_platform.simulation.simexchange.world import WorldConfig
 
@@ -13,6 +14,8 @@ ServedPreset = Literal["calibrated", "calibrated_apr10"]
 Tier = Literal["basic", "advanced", "expert", "premier", "paragon", "prime", "prestige"]
 ErrorBody = Literal["nested", "flat"]
 
+#: 2100-01-01: times of the world, which goes on from here, must fit into 64 bits of nanoseconds (2262).
+LAST_START_NS: Final = 4_102_444_800 * NS_PER_SECOND
 #: Numbered subaccounts that the account may make.
 MOST_SUBACCOUNTS: Final = 63
 #: Shards of the exchange, and categories whose events are not on shard 0.
@@ -29,7 +32,9 @@ class ServerConfig(Config):
     n_events: int = Field(3, ge=1, le=2_000, description="number of events open at any time")
     seed: int = Field(0, ge=0, description="root of all randomness")
     speed: float = Field(1.0, gt=0, le=100_000, description="simulated seconds a second")
-    start_ns: int | None = Field(None, ge=0, description="simulated time at the start; None = now")
+    start_ns: int | None = Field(
+        None, ge=0, le=LAST_START_NS, description="simulated time at the start, up to 2100; None = now"
+    )
     first_event: int = Field(
         0, ge=0, le=90_000, description="number of the first event: a second day needs events of its own"
     )

@@ -7,6 +7,7 @@ Begin      reading here, then venue/venue.py (time and events), venue/desk.py (o
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.trading.simserver.admin import AdminPort
 from kalshi_platform.trading.simserver.auth import RequestAuth
 from kalshi_platform.trading.simserver.clock import CLOCK_HEADER, SimClock
@@ -121,12 +123,12 @@ class Server:
         admin = AdminPort(self.venue, self.hub, self.sockets, self.faults, self.acts, self.admin_token)
         apps = (self.app(), admin.app())
         runners = [web.AppRunner(app, access_log=None, shutdown_timeout=1.0) for app in apps]
+        wanted_ports = (("--port", port), ("--admin-port", admin_port))
         urls = []
         world: asyncio.Task[None] | None = None
         try:
-            for runner, wanted in zip(runners, (port, admin_port), strict=True):
-                await runner.setup()
-                await web.TCPSite(runner, host, wanted).start()
+            for runner, (option, wanted) in zip(runners, wanted_ports, strict=True):
+                await _listen(runner, host, wanted, option)
                 urls.append(f"{host}:{runner.addresses[0][1]}")
             world = asyncio.create_task(self.run())
             world.add_done_callback(partial(_stop_with, asyncio.current_task()))
@@ -144,6 +146,18 @@ class Server:
             self.sockets.abort_all()
             for runner in runners:
                 await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, option: str) -> None:
+    """Listen on ``port``, which ``option`` chooses; ContractError where it is taken or may not be."""
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ContractError(
+            f"{option} {port}: cannot listen on {host} ({reason}); end what listens there or choose another"
+        ) from None
 
 
 def _stop_with(parent: "asyncio.Task[object] | None", world: "asyncio.Task[None]") -> None:

@@ -161,3 +161,19 @@ def test_a_default_that_stands_in_words_has_no_brackets(monkeypatch):
     shown = CliRunner().invoke(app, ["train", "--help"]).output
     assert "[default: tiny" in shown
     assert "[default: (" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("loadtest", ("with --stream: accept a model that was judged on simulated data only",
+                      "with --stream: accept a model some of whose inputs a capture does not hold")),
+        ("record status", ("A book is proven while", "its seal, the file beside it that holds its size")),
+        ("serve", ("goes through tiers, from cheap to costly", "tier 3 (the model itself)")),
+    ],
+)  # fmt: skip
+def test_help_explains_the_words_that_it_uses(words, said):
+    done = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "80"})
+    plain = " ".join(done.output.split())
+    for text in said:
+        assert text in plain

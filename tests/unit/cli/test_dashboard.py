@@ -30,6 +30,9 @@ def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     outcome = CliRunner().invoke(app, ["dashboard", "mlflow"])
     assert (outcome.exit_code, outcome.output) == (0, "http://127.0.0.1:5555\n")
+    outcome = CliRunner().invoke(app, ["dashboard", "mlflow", "--port", "5001"])
+    assert outcome.exit_code == 2
+    assert "--port beside MLflow's own server http://127.0.0.1:5555: none is started here" in outcome.stderr
 
 
 def test_a_taken_port_and_a_missing_folder_are_refused(tmp_path: Path, monkeypatch):

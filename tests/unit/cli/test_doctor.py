@@ -156,3 +156,10 @@ def test_an_address_of_a_store_that_is_none_fails_by_name(monkeypatch, endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     finding = doctor.check_aws_variables()
     assert (finding.status, finding.detail.startswith(endpoint)) == (Status.FAIL, True)
+
+
+def test_a_password_in_the_endpoint_is_not_shown(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:sesame@127.0.0.1:9")
+    finding = doctor.check_aws_variables()
+    assert finding.detail.startswith("http://...@127.0.0.1:9: ")
+    assert "sesame" not in finding.detail

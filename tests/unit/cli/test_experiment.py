@@ -63,8 +63,10 @@ def way(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "compare_runs", step("compare"))
     monkeypatch.setattr(command, "write_page", page)
     monkeypatch.setattr(command, "terminal_view", lambda comparison: "")
+    models = ["--registry", str(tmp_path / "registry")]
     found.run = lambda *words: CliRunner().invoke(
-        command.application(ASKED), ["--dataset", "/data", "--registry", str(tmp_path / "registry"), *words]
+        command.application(ASKED),
+        ["--dataset", "/data", *([] if "--no-register" in words else models), *words],
     )
     return found
 
@@ -98,6 +100,12 @@ def test_a_sweep_lies_in_the_programs_home_unless_it_is_told_where(way, tmp_path
     (store,) = way.stores
     assert store.out == tmp_path / "home" / "sweeps" / "made"
     assert way.steps == ["sweep", ("judge", False), "compare", "page"]
+
+
+def test_a_registry_in_which_nothing_is_registered_is_refused(way, tmp_path):
+    done = way.run("--no-register", "--registry", str(tmp_path / "registry"))
+    assert done.exit_code == 2
+    assert "--registry beside --no-register: no model is registered; leave it out" in done.stderr
 
 
 def test_steps_are_those_of_each_trial_and_are_told_once(way):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from made.load_results import measured
 from typer.testing import CliRunner
 
@@ -38,3 +39,19 @@ def test_the_command_refuses_a_bad_url_by_the_options_name():
     assert done.exit_code == 2
     assert "--url '127.0.0.1:8000': needs http://host:port" in done.stderr
     assert "LoadConfig" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:sesame@host:8000", "--url 'http://...@host:8000'"),
+        ("ftp://me:sesame@host:8000", "--url 'ftp://...@host:8000'"),
+        ("http://a..b:8000", "--url 'http://a..b:8000': its host is no name"),
+        ("http://[::1:8000", "--url 'http://[::1:8000': its host is no name"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_or_holds_a_password_is_refused(url, shown):
+    done = CliRunner().invoke(app, ["loadtest", "--url", url])
+    assert done.exit_code == 2
+    assert shown in done.stderr
+    assert "sesame" not in done.stderr

@@ -94,3 +94,24 @@ def test_a_name_that_the_system_refuses_is_refused_and_shown_in_short(monkeypatc
 def test_other_errors_of_the_system_keep_their_trace(monkeypatch):
     outcome = run_raising(monkeypatch, OSError(errno.EIO, "Input/output error", "/a"))
     assert isinstance(outcome.exception, OSError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["models", "list", "--registry", "https://K:sesame@minio.example/bucket"],
+        ["dataset", "info", "S3://K:sesame@bucket/x"],
+        ["trade", "--mode", "paper", "--out", "x", "--rest-url", "ftp://me:open/sesame@host/x"],
+        ["trade", "--mode", "paper", "--out", "x", "--stream-url", "http://me:sesame@host/x"],
+        ["record", "--series", "A", "--out", "x", "--rest-url", "http://me:open/sesame@host/x"],
+        ["record", "--series", "A", "--out", "x", "--rest-url", "http://a..b/sesame@x"],
+        ["record", "--series", "A", "--out", "x", "--stream-url", "wss://me:sesame@host/x"],
+        ["evaluate", "--run", "s3://K:sesame@bucket/x", "--dataset", "none"],
+        ["plan", "--machine", "redis://me:sesame@host"],
+        ["plan", "--markets", "redis://me:sesame@host"],
+    ],
+)
+def test_no_refusal_repeats_a_password(words):
+    done = CliRunner().invoke(main.app, words)
+    assert done.exit_code in (2, 3), done.output
+    assert "sesame" not in done.output

@@ -18,6 +18,13 @@ RUN = CliRunner()
         (["--events", "0"], "--events"),
         (["--exchange", "planted_imbalance"], "--exchange"),
         (["--tier", "gold"], "--tier"),
+        (["--start", "9999-12-31T23:59:59Z"], "--start '9999-12-31T23:59:59Z' lies outside 1970 to 2262"),
+        (["--start", "2261-12-31T23:59:59Z"], "--start 2261-12-31T23:59:59Z: give a time up to 2100"),
+        (["--start", "1969-12-31T23:59:59Z"], "--start '1969-12-31T23:59:59Z' lies outside 1970"),
+        (["--start", "now"], "--start 'now' is no time"),
+        (["--set", "start_ns=99999999999999999999"], "--set start_ns=99999999999999999999: allowed:"),
+        (["--set", "start_ns=-1"], "--set start_ns=-1: allowed:"),
+        (["--set", "start_ns=1", "--start", "2026-11-02T13:00:00Z"], "give one of them"),
     ],
 )
 def test_wrong_settings_are_refused_by_the_name_of_their_option(arguments, words):

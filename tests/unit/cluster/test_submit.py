@@ -3,6 +3,7 @@
 import http.server
 import json
 import shlex
+import socketserver
 import threading
 
 import aiohttp
@@ -64,28 +65,6 @@ def test_an_address_that_cannot_take_jobs_or_would_show_the_token_is_refused(giv
 
 def test_plain_http_to_another_machine_needs_to_be_said():
     assert submit.address_of("http://ray-head:8265", {}, allow_remote=True) == "http://ray-head:8265"
-
-
-def test_the_token_comes_from_the_variable_then_the_named_file_then_rays_own(tmp_path):
-    (tmp_path / ".ray").mkdir()
-    (tmp_path / ".ray" / "auth_token").write_text("own\n")
-    (tmp_path / "named").write_text("named")
-    named = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "named")}
-    assert submit.token_of({}, tmp_path) == "own"
-    assert submit.token_of(named, tmp_path) == "named"
-    assert submit.token_of({**named, "RAY_AUTH_TOKEN": "direct"}, tmp_path) == "direct"
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "no token: "), (b" \n", "is empty"), (b"two words", "one word"), (b"\xff\xfe", "cannot be read")],
-)
-def test_a_token_that_is_missing_or_broken_is_refused_and_never_shown(tmp_path, content, said):
-    if content is not None:
-        (tmp_path / "token").write_bytes(content)
-    with pytest.raises(ContractError, match=said) as refused:
-        submit.token_of({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, tmp_path)
-    assert "two words" not in str(refused.value)
 
 
 def test_arguments_reach_the_experiment_as_they_were_given(checkout):
@@ -231,7 +210,7 @@ def test_a_cluster_with_the_same_ray_and_token_is_accepted(dashboard):
     assert submit.check_cluster(url, None) == ray.__version__
 
 
-def test_clusters_that_must_not_be_given_a_job(dashboard):
+def test_clusters_that_must_not_be_given_a_job(dashboard, monkeypatch):
     url, state = dashboard
     with pytest.raises(ContractError, match=r"the token was refused \(403\)"):
         submit.check_cluster(url, "wrong")
@@ -241,6 +220,9 @@ def test_clusters_that_must_not_be_given_a_job(dashboard):
     with pytest.raises(ContractError, match=r"runs Ray 2\.9\.0, this machine"):
         submit.check_cluster(url, "right")
     state["version"] = ["something else"]
+    with pytest.raises(ContractError, match="not as a Ray dashboard does"):
+        submit.check_cluster(url, "right")
+    monkeypatch.setattr(json, "dumps", lambda value: "[" * 99_000)  # what the stand-in answers with
     with pytest.raises(ContractError, match="not as a Ray dashboard does"):
         submit.check_cluster(url, "right")
     state["token"] = None
@@ -306,7 +288,46 @@ def test_names_that_only_sound_like_secrets_are_given():
     }  # fmt: skip
 
 
-def test_a_password_in_the_address_is_not_repeated():
-    with pytest.raises(ContractError, match="expected http://host:port") as caught:
-        submit.address_of("http://me:sesame@127.0.0.1:8265", {})
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://me:sesame@127.0.0.1:8265", "http://...@127.0.0.1:8265"),
+        ("http://me:open/sesame@host:8265", "http://...@host:8265"),
+        ("http://sesame@host:8265", "http://...@host:8265"),
+        ("redis://me:sesame@host:6379", "redis://...@host:6379"),
+        ("me:sesame@host:8265", "...@host:8265"),
+    ],
+)
+@pytest.mark.parametrize("name", ["--address", "RAY_ADDRESS"])
+def test_a_password_in_the_address_is_not_repeated(given, shown, name):
+    with pytest.raises(ContractError, match=name) as caught:
+        submit.address_of(given if name == "--address" else None, {"RAY_ADDRESS": given})
     assert "sesame" not in str(caught.value)
+    assert shown in str(caught.value)
+
+
+@pytest.fixture
+def ssh():
+    """Address of a server that speaks no HTTP."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1000)
+            self.request.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_is_no_dashboard_is_refused_in_words(ssh, checkout, monkeypatch, capsys):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "made")
+    for address in (ssh, "https://a..b:8265", "https://a b:8265"):
+        words = ["curriculum_sweep", "--address", address, "--working-dir", str(checkout)]
+        assert submit.main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"submit: {address}/api/version: ")
+        assert line.endswith("is it another server?")

@@ -77,3 +77,9 @@ def test_counts_that_were_bounded_before_can_be_added_and_bounded_again():
     again = bounded_counts(first + first)
     assert again["k:(others)"] == 100
     assert again.total() == 300
+
+
+def test_a_password_in_a_shown_address_is_hidden_before_the_text_is_cut():
+    assert shown_value("http://me:" + "sesame" * 20 + "@host:1/x") == "'http://...@host:1/x'"
+    for hostile in ("://:" * 200_000, "@" + "://a:" * 200_000, "://" + ":" * 1_000_000):
+        assert len(shown_value(hostile)) <= 64

@@ -7,7 +7,7 @@ import pytest
 
 from kalshi_platform.domain import ray_token
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.ray_token import faults, keep_to_owner
+from kalshi_platform.domain.ray_token import faults, keep_to_owner, token_of
 
 
 def mode(path):
@@ -58,3 +58,25 @@ def test_a_ray_without_tokens_is_a_fault():
     assert faults({"RAY_AUTH_MODE": "disabled"}) == ["RAY_AUTH_MODE lets everybody in who reaches Ray"]
     assert faults({"RAY_AUTH_TOKEN": "x"}) == []
     assert len(faults({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "x"})) == 1
+
+
+def test_the_token_comes_from_the_variable_then_the_named_file_then_rays_own(tmp_path):
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("own\n")
+    (tmp_path / "named").write_text("named")
+    named = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "named")}
+    assert token_of({}, tmp_path) == "own"
+    assert token_of(named, tmp_path) == "named"
+    assert token_of({**named, "RAY_AUTH_TOKEN": "direct"}, tmp_path) == "direct"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "no token: "), (b" \n", "is empty"), (b"two words", "one word"), (b"\xff\xfe", "cannot be read")],
+)
+def test_a_token_that_is_missing_or_broken_is_refused_and_never_shown(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ContractError, match=said) as refused:
+        token_of({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, tmp_path)
+    assert "two words" not in str(refused.value)

@@ -132,3 +132,8 @@ def test_a_damaged_file_is_refused_before_a_sweep_with_what_to_do(tmp_path):
         StorageError, match=r"cannot be tracked at sqlite:.*mlflow\.db: .*; move that file away"
     ):
         place.open()
+
+
+def test_a_password_with_a_slash_is_not_shown_and_a_file_is():
+    assert TrackingPlace("postgresql://me:open/sesame@host/db").shown == "postgresql://host/db"
+    assert TrackingPlace("sqlite:////data/a@b.db").shown == "sqlite:////data/a@b.db"

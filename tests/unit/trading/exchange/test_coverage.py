@@ -167,6 +167,33 @@ def test_the_command_refuses_a_file_that_is_no_document(tmp_path):
     assert "not an object" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nest too deep"),
+        ("openapi: " + "9" * 5_000, "neither YAML nor JSON"),
+        ("openapi: 2026-99-99", "neither YAML nor JSON"),
+    ],
+)
+def test_the_command_refuses_a_file_that_cannot_be_read_to_its_end(tmp_path, text, said):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    done = run(path)
+    assert done.exit_code == 3
+    assert f"{path}: " in done.stderr
+    assert said in done.stderr
+
+
+def test_schemas_that_take_from_themselves_and_lists_that_are_none_end(tmp_path):
+    document = openapi()
+    itself = {"$ref": "#/components/schemas/Circle"}
+    document["components"]["schemas"] |= {
+        "Circle": {"allOf": [itself], "properties": {"a": itself}},
+        "Odd": {"oneOf": 5, "enum": 5},
+    }
+    assert run(written(tmp_path, document)).exit_code == 0
+
+
 def test_the_commands_of_the_page_run_on_made_documents(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     written(tmp_path, openapi(), "openapi.yaml")

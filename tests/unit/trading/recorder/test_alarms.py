@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -100,6 +101,12 @@ def test_addresses_come_from_a_file_or_the_environment(tmp_path):
     assert alert_addresses(None, {}) == []
     with pytest.raises(ContractError, match="give a file of addresses"):
         alert_addresses(tmp_path / "absent", {})
+
+
+def test_an_address_in_the_place_of_the_file_is_refused_without_being_shown():
+    with pytest.raises(ContractError, match="write it into a file") as refused:
+        alert_addresses(Path("tgram://token-abc/chat"), {})
+    assert "token-abc" not in str(refused.value)
 
 
 @pytest.mark.filterwarnings("ignore:.imghdr.:DeprecationWarning")  # apprise imports it

@@ -1,10 +1,15 @@
 """The server as a whole: an error of the world ends it, and its admin port says how it does."""
 
 import asyncio
+import socket
 import time
 
 import pytest
 from made.sim_server import serve_for
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.trading.simserver.keys import make_keys
 
 
 def test_an_error_of_the_world_ends_the_server_with_that_error():
@@ -54,3 +59,15 @@ async def next_slice(scene):
         return scene.server.clock.now_ns > before_ns
 
     await scene.until(is_later)
+
+
+@pytest.mark.parametrize("option", ["--port", "--admin-port"])
+def test_a_port_that_is_taken_is_refused_by_its_option(option, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        make_keys(tmp_path / "keys")
+        words = ["simexchange", "serve", "--keys", str(tmp_path / "keys"), "--events", "1", option, port]
+        found = CliRunner().invoke(app, words)
+    assert found.exit_code == 2, found.output
+    assert f"{option} {port}: cannot listen on 127.0.0.1 (Address already in use)" in found.stderr
+    assert "Traceback" not in found.output

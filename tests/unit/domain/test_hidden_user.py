@@ -1,0 +1,50 @@
+"""Addresses in messages: users and passwords are hidden, scheme and host stay."""
+
+import pytest
+
+from kalshi_platform.domain.hidden_user import holds_password, shown_address, without_users
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://u:PW@host:6379", "redis://...@host:6379"),
+        ("u:PW@host:8265", "...@host:8265"),
+        ("http://u:S3/CR@ETPW@host:8265", "http://...@host:8265"),
+        ("http://TOKEN@host:8265", "http://...@host:8265"),
+        ("S3://KEY:S3CRET@bucket/x", "S3://...@bucket/x"),
+        ("s3:/KEY:S3CRET@bucket", "s3:/...@bucket"),
+        ("http://u:P\nW@host", "http://...@host"),
+        ("http://127.0.0.1:8265", "http://127.0.0.1:8265"),
+        ("/data/set", "/data/set"),
+    ],
+)
+def test_all_before_the_last_at_sign_is_hidden_but_the_scheme(address, shown):
+    assert shown_address(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("--url 'http://u:PW@host/x': no", "--url 'http://...@host/x': no"),
+        ("url = 'http://u:S3/CR@PW@host/x': no", "url = 'http://...@host/x': no"),
+        ("'http://h:80', then mm@2026", "'http://h:80', then mm@2026"),
+        ("http://h:80: x@y", "http://h:80: x@y"),
+        ("--out s3:/K:S3/CRET@bucket/x is an address", "--out s3:/...@bucket/x is an address"),
+        ("in s3:/bucket/mm@2026", "in s3:/bucket/mm@2026"),
+        ("a://me@b and c://u:p@q@d", "a://...@b and c://...@d"),
+        ("s3://bucket/models/mm@2026 has none", "s3://bucket/models/mm@2026 has none"),
+    ],
+)
+def test_users_within_a_text_are_hidden_and_paths_stay(text, shown):
+    assert without_users(text) == shown
+
+
+@pytest.mark.parametrize("text", ["x=http://u:PW@h", "http://u:S3/CR@h", "postgresql://u:12@h", "a://:p@h"])
+def test_a_password_is_found(text):
+    assert holds_password(text)
+
+
+@pytest.mark.parametrize("text", ["http://h:80/x@y", "s3://bucket/a:b@c", "http://[::1]:80/x@y", "u:p@h"])
+def test_a_port_and_a_path_are_no_password(text):
+    assert not holds_password(text)
