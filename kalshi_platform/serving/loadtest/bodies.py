@@ -7,7 +7,6 @@ Packed     numbers (packed.py) are shaken as numbers and packed again.
 Why        the server's inference cache would answer equal states, its memory of answers equal ids.
 """
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.json_text import json_text, json_value
 from kalshi_platform.serving.api.packed import PACKED_FIELDS, pack, unpack
 
 #: Key of a body that names the request.
@@ -98,7 +97,7 @@ def _bodies(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            body = json.loads(line)
+            body = json_value(line)
         except ValueError as err:
             raise DataError(f"{path}: line {number} is not JSON ({err})") from None
         if not isinstance(body, dict):

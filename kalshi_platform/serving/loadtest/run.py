@@ -10,7 +10,6 @@ Not        Ray, and nothing of the server's code: it speaks HTTP and WebSocket o
 
 import asyncio
 import gc
-import json
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import aiohttp
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, PlatformError
+from kalshi_platform.domain.json_text import json_value
 from kalshi_platform.serving.api.tokens import bearer, read_token
 from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies
 from kalshi_platform.serving.loadtest.connections import Connections, connected
@@ -74,7 +74,7 @@ class HttpSender:
         if status != 200:
             return Attempt(f"status_{status}")
         try:
-            return read_answer(json.loads(body))
+            return read_answer(json_value(body))
         except ValueError:
             return Attempt("not_json")
 
@@ -113,7 +113,7 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
         raise ContractError(f"{place}: status {status}; give the file of a client token with --token-file")
     if status != 200:
         raise ContractError(f"{place}: status {status}: {text[:200]}; or give bodies with --bodies")
-    found = json.loads(text)
+    found = _value(place, text)
     if not isinstance(found, dict):
         raise ContractError(f"{place}: the example is {type(found).__name__}, not a JSON object")
     return found
@@ -124,11 +124,20 @@ async def fetch_model(session: aiohttp.ClientSession, url: str) -> dict[str, Any
 
     ContractError without a server, or where it wants a token.
     """
-    status, text = await _get(session, url, f"{url.rstrip('/')}{MODEL}")
+    place = f"{url.rstrip('/')}{MODEL}"
+    status, text = await _get(session, url, place)
     if status in (401, 403):
         raise ContractError(f"{url}: status {status}; give the file of a client token with --token-file")
-    found = json.loads(text) if status == 200 else None
+    found = _value(place, text) if status == 200 else None
     return found if isinstance(found, dict) else None
+
+
+def _value(place: str, text: str) -> Any:
+    """Value of an answer; ContractError where it is no JSON."""
+    try:
+        return json_value(text)
+    except ValueError as err:
+        raise ContractError(f"{place}: the answer is no JSON ({err}): is it another server?") from None
 
 
 async def _get(session: aiohttp.ClientSession, url: str, place: str) -> tuple[int, str]:

@@ -128,7 +128,7 @@ def read_limits(path: Path) -> RiskLimits:
         values = tomllib.loads(raw.decode("utf-8"), parse_float=Decimal)
     except OSError as err:
         raise ContractError(f"{path}: the limits cannot be read ({err.strerror or err})") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except (ValueError, RecursionError) as err:  # TOML's own among them; nested or of thousands of digits
         words = f"{path}: is no TOML ({err}); write lines such as order_cost_usd = 5.00"
         raise ContractError(words) from None
     try:

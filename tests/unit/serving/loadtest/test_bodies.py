@@ -70,9 +70,10 @@ def test_a_file_of_bodies_names_the_line_that_is_wrong(tmp_path):
     assert read_bodies(file, 2) == [{"a": 1}, {"b": 2}]
     with pytest.raises(DataError, match=r"line 4 is not a JSON object"):
         read_bodies(file, 3)
-    file.write_text("{\n")
-    with pytest.raises(DataError, match="line 1 is not JSON"):
-        read_bodies(file, 3)
+    for text in (b"{\n", b"[" * 100_000, b"\xff\n"):
+        file.write_bytes(text)
+        with pytest.raises(DataError, match="line 1 is not JSON"):
+            read_bodies(file, 1)
     file.write_text("\n")
     with pytest.raises(DataError, match="holds no request body"):
         read_bodies(file, 3)

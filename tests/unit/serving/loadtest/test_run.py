@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -34,6 +35,9 @@ def server() -> Iterator[tuple[str, list[dict]]]:
     async def example(_request):
         return web.json_response({"request_id": "e", "groups": [[0.5, 0.25]]})
 
+    async def words(_request):
+        return web.Response(text="<html>hello</html>")
+
     async def decide(request):
         body = await request.json()
         asked.append({**body, "token": request.headers.get("Authorization")})
@@ -48,6 +52,7 @@ def server() -> Iterator[tuple[str, list[dict]]]:
     async def main():
         app = web.Application()
         app.router.add_get("/v1/example", example)
+        app.router.add_get("/words", words)
         app.router.add_post("/v1/decide", decide)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -104,6 +109,17 @@ def test_a_fixed_number_of_connections_is_told_with_those_that_were_opened_anew(
 def test_a_server_that_is_not_there_is_told_with_what_to_do():
     with pytest.raises(ContractError, match="kalshi-platform serve"):
         run_load(LoadConfig(url="http://127.0.0.1:9", duration_s=1))
+
+
+@pytest.mark.parametrize(("name", "fetch"), [("MODEL", run.fetch_model), ("EXAMPLE", run.fetch_example)])
+def test_another_server_that_answers_is_told(server, name, fetch, monkeypatch):
+    async def asked():
+        async with aiohttp.ClientSession() as session:
+            return await fetch(session, server[0])
+
+    monkeypatch.setattr(run, name, "/words")
+    with pytest.raises(ContractError, match=r"/words: the answer is no JSON .*: is it another server\?"):
+        asyncio.run(asked())
 
 
 class _State:

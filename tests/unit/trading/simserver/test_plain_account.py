@@ -27,6 +27,7 @@ def test_every_fee_and_the_cash_of_each_subaccount_are_those_kept_by_hand(seed):
         for turn in range(60):
             await trade(rest, rng)
             if turn == 20:
+                await next_slice(scene.server.clock)  # fills of the same slice have the time of the change
                 await scene.plant("fee_change")
             await asyncio.sleep(0.03)
         await scene.until(lambda: paid(rest), 60)
@@ -54,6 +55,13 @@ def test_every_fee_and_the_cash_of_each_subaccount_are_those_kept_by_hand(seed):
         return len(await rest.all("/portfolio/settlements", "settlements")) >= 2
 
     serve_for(body, seed=seed, **RUNS)
+
+
+async def next_slice(clock):
+    """Wait until simulated time moves on."""
+    now_ns = clock.now_ns
+    while clock.now_ns == now_ns:
+        await asyncio.sleep(0.001)
 
 
 def sub_of(order):

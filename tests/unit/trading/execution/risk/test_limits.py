@@ -86,6 +86,12 @@ def test_a_long_file_is_read_to_its_end(tmp_path):
     assert read(tmp_path, text).day_loss_usd == 7
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000], ids=["nested", "digits"])
+def test_a_value_that_python_cannot_read_is_refused(tmp_path, value):
+    with pytest.raises(ContractError, match="is no TOML"):
+        read(tmp_path, f"day_loss_usd = {value}")
+
+
 def test_an_absent_file_is_refused(tmp_path):
     with pytest.raises(ContractError, match="cannot be read"):
         read_limits(tmp_path / "none.toml")
