@@ -4,8 +4,8 @@ Why        a request may ask for 128 groups, which take 0.1 s, 200 times a secon
            everybody else waiting. Few clients ask so, and one that is alone may use the whole processor.
 Rule       of large requests, and of those of clients that used up their share, one is decided in a round of
            the event loop. Such a client has none decided while another one asked in the last ALONE_AFTER_S.
-           At most LARGE_WAITING large requests of one client wait for their turn: each holds a place of the
-           replica and its body.
+           At most LARGE_WAITING large requests of one client wait for their turn, of WAITING_BYTES in all:
+           each holds a place of the replica, which the next client needs to be heard, and its body.
 Units      microseconds of the processor that serves; ns of a clock that does not go back.
 Threads    one: the event loop that serves.
 """
@@ -23,7 +23,8 @@ from kalshi_platform.serving.server.turns import Turns
 
 #: Bytes of a body from which on a request waits for its turn: reading it takes some milliseconds.
 LARGE_BYTES: Final = 65_536
-LARGE_WAITING: Final = 32
+LARGE_WAITING: Final = 96
+WAITING_BYTES: Final = 128 * 1_048_576
 #: Seconds without a request of another client after which a client counts as alone.
 ALONE_AFTER_S: Final = 1
 
@@ -35,6 +36,7 @@ class ProcessorShares:
         self._rates = RateLimiter(config)
         self._turns = Turns()
         self._large: Counter[str] = Counter()  # client -> its large requests that wait
+        self._large_bytes: Counter[str] = Counter()  # of their bodies
         #: The client that asked last and the last other one, and when.
         self._last: tuple[str, int] = ("", -NS_PER_SECOND * ALONE_AFTER_S)
         self._before_last = self._last
@@ -55,7 +57,7 @@ class ProcessorShares:
         timed = _Timed(deciding)
         try:
             if n_bytes >= LARGE_BYTES:
-                with self._waiting(client):
+                with self._waiting(client, n_bytes):
                     await self._turns.take()
                 self._require(client, time.monotonic_ns())
             elif self._wait_ns(client, time.monotonic_ns()):
@@ -67,20 +69,24 @@ class ProcessorShares:
             self._rates.charge(client, time.monotonic_ns(), timed.taken_ns // 1_000)
 
     @contextmanager
-    def _waiting(self, client: str) -> Iterator[None]:
+    def _waiting(self, client: str, n_bytes: int) -> Iterator[None]:
         """Count a large request of ``client`` that waits; Problem 429 where as many as may do."""
-        if self._large[client] >= LARGE_WAITING:
+        waiting, waiting_bytes = self._large[client], self._large_bytes[client]
+        if waiting >= LARGE_WAITING or (waiting and waiting_bytes + n_bytes > WAITING_BYTES):
             detail = (
-                f"{LARGE_WAITING} requests of this client above {LARGE_BYTES} bytes wait: ask again in 1 s"
+                f"{waiting} requests of this client, {waiting_bytes} bytes, wait for their turn; at most "
+                f"{LARGE_WAITING} of {WAITING_BYTES} bytes may: send fewer at once, ask again in 1 s"
             )
             raise Problem(429, "too-much-work", detail, headers={"Retry-After": "1"})
         self._large[client] += 1
+        self._large_bytes[client] += n_bytes
         try:
             yield
         finally:
             self._large[client] -= 1
+            self._large_bytes[client] -= n_bytes
             if not self._large[client]:
-                del self._large[client]
+                del self._large[client], self._large_bytes[client]
 
     def _require(self, client: str, now_ns: int) -> None:
         other = self._before_last if client == self._last[0] else self._last

@@ -55,6 +55,9 @@ class SocketStage(Enum):
     OPENING = "opening"
     LISTENING = "listening"
     WORKING = "working"  # for this server
+    DECIDING = (
+        "deciding"  # what is decided then is the session's, also where another connection has it by now
+    )
     SENDING = "sending"
 
 
@@ -84,14 +87,17 @@ class HeldSocket:
     ending: Ending | None = None
 
     def begin(self, stage: SocketStage) -> None:
-        """Begin to wait for something else."""
+        """Begin to wait for something else; the end that waited for a decision comes now."""
         self.stage, self.since_s = stage, asyncio.get_running_loop().time()
+        if self.ending is not None and not self.clock.expired():
+            self.clock.reschedule(0.0)
 
     def end(self, ending: Ending) -> None:
-        """End what the connection waits for, by TimeoutError."""
+        """End what the connection waits for, by TimeoutError; a decision that is under way comes first."""
         if self.ending is None:
             self.ending = ending
-            self.clock.reschedule(0.0)
+            if self.stage is not SocketStage.DECIDING:
+                self.clock.reschedule(0.0)
 
 
 class StreamSockets:

@@ -178,11 +178,14 @@ class Streams:
             partial(self._service.observability.frames, 1, refused=fed.refused)
         ]
         try:
-            if fed.due is not None:
-                messages = messages + await self._decided(lease, fed.due, arrived_ns, counted)
-                # Where another process decides, others run here meanwhile.
-                decided_ns = min(time.thread_time_ns() - fed_ns, _MOST_DECIDING_NS)
-            self._charge(held.client, fed_ns - begun_ns + decided_ns)
+            try:
+                if fed.due is not None:
+                    held.begin(SocketStage.DECIDING)
+                    messages = messages + await self._decided(lease, fed.due, arrived_ns, counted)
+            finally:
+                if fed.due is not None:  # where another process decides, others run here meanwhile
+                    decided_ns = min(time.thread_time_ns() - fed_ns, _MOST_DECIDING_NS)
+                self._charge(held.client, fed_ns - begun_ns + decided_ns)
             await self._send(socket, held, messages)
         finally:
             for count in counted:  # no answer waits for it

@@ -119,8 +119,34 @@ def test_few_large_requests_of_one_client_wait_and_those_of_another_are_decided(
         assert found.count(b"answer") == 1 + LARGE_WAITING + 1, "one has its turn at once, and the other's"
         told = [str(each.detail) for each in found if isinstance(each, Problem) and each.status == 429]
         assert len(told) == 7
-        assert "32 requests of this client above 65536 bytes wait" in told[0]
+        assert "96 requests of this client, 6291456 bytes, wait" in told[0]
+        assert "send fewer at once" in told[0]
         assert await kept.decided("greedy", LARGE_BYTES, clock.work(0)) == b"answer"
+        assert not kept._large
+        assert not kept._large_bytes
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_alone_is_answered_as_many_large_requests_at_once_as_a_replica_decides(clock: Clock):
+    kept = ProcessorShares(HALF)
+
+    async def scenario() -> None:
+        asked = [kept.decided("alone", LARGE_BYTES, clock.work(0)) for _ in range(96)]
+        assert await asyncio.gather(*asked) == [b"answer"] * 96
+
+    asyncio.run(scenario())
+
+
+def test_bodies_that_wait_have_a_bound_in_bytes_too_and_one_may_always_wait(clock: Clock):
+    kept, half = ProcessorShares(HALF), shares.WAITING_BYTES // 2
+
+    async def scenario() -> None:
+        sizes = [LARGE_BYTES, half, half, half, shares.WAITING_BYTES * 2]
+        asked = [kept.decided("greedy", n_bytes, clock.work(0)) for n_bytes in sizes]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [each == b"answer" for each in found] == [True, True, True, False, False]
+        assert await kept.decided("greedy", shares.WAITING_BYTES * 2, clock.work(0)) == b"answer"
 
     asyncio.run(scenario())
 

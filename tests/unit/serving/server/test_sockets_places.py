@@ -78,6 +78,45 @@ def test_a_connection_that_is_taken_over_ends_whatever_it_waits_for(stage):
     assert counted(app, "stream-taken-over") == 1
 
 
+def test_a_decision_that_is_under_way_as_its_session_is_taken_over_is_kept_and_its_work_charged(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    charged: list[int] = []
+    charge = streaming.Streams._charge
+    monkeypatch.setattr(
+        streaming.Streams, "_charge", lambda self, who, ns: (charged.append(ns), charge(self, who, ns))
+    )
+
+    async def scenario() -> None:
+        asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def slow_tier_3(_key, batch):
+            asked.set()
+            await may_answer.wait()
+            return app.policy.ask(3, batch, 0)
+
+        app = App(thresholds=(0.9999999, 0.9999999), ask_tier_3=slow_tier_3, tier_3_inside_ms=0)
+        old = Socket(app.app, {})
+        told = await old.opened(json.dumps({"type": "open", "decision_interval_ms": 60_000}))
+        before = len(charged)
+        old.send(line(T0_NS, snapshot()))
+        await asked.wait()
+        again = json.dumps({"type": "open", "session": told["session"], "decide_after": 0})
+        newer = Socket(app.app, {})
+        assert (await newer.opened(again))["resumed"]
+        may_answer.set()
+        assert (await closing(old))["code"] == TAKEN_OVER
+        await old.task
+        assert len(charged) == before + 2  # the newer one's opening, and the frame of the older one
+        await newer.leave()
+        newest = Socket(app.app, {})
+        assert (await newest.opened(again))["resumed"]
+        assert json.loads((await newest.next())["text"])["type"] == "decision"
+        await newest.leave()
+
+    run(scenario)
+
+
 def test_ends_that_nobody_reads_hold_a_bounded_number_of_places(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(streaming, "_CLOSE_S", 3_600.0)
     app = App()
