@@ -25,6 +25,7 @@ from kalshi_platform.trading.execution.risk.gate import RiskState
 from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 
 #: No proof of anything: the exchange denies orders that just filled.
+_LONG = 1_000  # characters of the reasons of a halt, after which no further one is told
 _NOT_FOUND = 404
 #: Values of the journal: mode, its reason, when the last cancel of all was sent, whether one is due.
 MODE, WHY, CANCELLED_ALL, CANCEL_DUE = "mode", "mode_why", "cancel_all_wall_ns", "cancel_all_due"
@@ -83,8 +84,10 @@ class TradingControl:
     def halt(self, why: str) -> None:
         """Halt at once; ``cancel_everything`` is due from now on."""
         self._wants_cancel_all = True  # first: whatever writing the mode meets, the cancels are due
-        if self.state.mode is not RiskMode.HALTED:
-            self._set(RiskMode.HALTED, why)
+        before = self.state.mode_why if self.state.mode is RiskMode.HALTED else ""
+        # A further reason is told beside the first: figures behind the colon may change at every look.
+        if why.partition(":")[0] not in before and len(before) < _LONG:
+            self._set(RiskMode.HALTED, f"{before}; {why}" if before else why)
         self._keeper.set_meta(CANCEL_DUE, "yes")
 
     def reduce(self, why: str) -> None:
@@ -152,8 +155,7 @@ class TradingControl:
             order.writes += 1
             self._keeper.step(order, OrderEvent.CANCEL_SENT)
         self.state.write_unknown = 1
-        await self._keeper.on_disk_or_late()
-        outcome = await self._orders.cancel_all()
+        outcome = await self._sent_cancel_all()
         # The minute runs from the exchange's own work, which lies somewhere before the answer.
         self._held_until_ns = self._clock.mono_ns() + self._holds_ns
         if isinstance(outcome, Refused):
@@ -163,10 +165,22 @@ class TradingControl:
             # Accepted says nothing of one order: reports and lists say which ones ended.
             self._step_all(OrderEvent.CANCEL_LOST)
         if isinstance(outcome, Accepted):
-            self.state.write_unknown, self._wants_cancel_all = 0, False
-            self._keeper.set_meta(CANCEL_DUE, "")
+            self.state.write_unknown = 0
+            if not self._wants_cancel_all:
+                self._keeper.set_meta(CANCEL_DUE, "")
         words = outcome.reason if isinstance(outcome, Refused) else type(outcome).__name__
         self._keeper.note(self._clock.wall_ns(), "cancel_all", {"outcome": words})
+
+    async def _sent_cancel_all(self) -> WriteOutcome[None]:
+        """Outcome of a cancel of all; another is due where it is not accepted, or was wanted meanwhile."""
+        self._wants_cancel_all, is_accepted = False, False
+        try:
+            await self._keeper.on_disk_or_late()
+            outcome = await self._orders.cancel_all()
+            is_accepted = isinstance(outcome, Accepted)
+        finally:
+            self._wants_cancel_all |= not is_accepted
+        return outcome
 
     async def cancel(self, order: Order) -> None:
         """Send one cancel; an order whose id is not known yet is cancelled once it is."""

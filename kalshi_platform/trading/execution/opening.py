@@ -123,7 +123,7 @@ async def _take_over(
             await _end_leftovers(parts, ports.clock, settings)
             parts.executor.save()
             _commit(parts.keeper)
-            take_over(older, journal, ports.clock.wall_ns())
+            take_over(older, journal, account, ports.clock.wall_ns())
             return _Before(parts.executor.ledger.newest_ns, kin_of(older))
         finally:
             older.close()
@@ -233,6 +233,9 @@ async def _compared(
     results = Results(keeper, _losses(keeper, limits, clock), limits)
     upkeep = Upkeep(keeper, control, reconciler, results, ports.reports, clock, settings)
     executor = Executor(keeper, gate, exposures, control, results, upkeep, ports.orders, clock)
+    reconciler.booked = lambda: results.compared(clock.wall_ns())
+    if first is not None:
+        upkeep.tell(first)
     for ticker in before.kin.keys() & ledger.markets.keys():
         executor.know(ticker, *before.kin[ticker])
     report = await executor.reconcile() if first is None or first.is_whole else first

@@ -32,8 +32,10 @@ from kalshi_platform.trading.execution.risk.modes import STARTED, RiskMode
 
 #: Note of every opening that came to its end.
 OPENED_NOTE: Final = "opened"
-#: Value of the journal: it waits, without the account's journal before, for a person.
+#: Value of the journal: it waits, without the account's journal before, for a person. The path of that one;
+#: ``_USED`` where this journal was the account's own before, and holds what nobody may empty.
 WITHOUT: Final = "begun_without"
+_USED: Final = "used"
 
 
 def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
@@ -63,31 +65,54 @@ def _is_as_new(journal: OrderJournal) -> bool:
     """True where no order of a journal can have gone out: it may be begun anew."""
     if journal.last_number:
         return False
-    return journal.last_note(OPENED_NOTE) is None or bool(journal.meta(WITHOUT))
+    return journal.last_note(OPENED_NOTE) is None or journal.meta(WITHOUT) not in (None, "", _USED)
 
 
 def _begin_without(path: Path, journal: OrderJournal, account: AccountName) -> None:
     """Let a journal begin without the account's journal before, which was at ``path``."""
-    gone = f"the account's journal before, {_short(path)}, is gone: its halt, day and losses are not known"
-    why = journal.meta(WHY) or STARTED
+    gone, why = _gone_words(path, account), journal.meta(WHY) or STARTED
     if not account.is_here:
         journal.set_meta(MODE, RiskMode.HALTED.value)
-        journal.set_meta(WITHOUT, str(path))
-        gone += "; bring its folder back and go on there, or resume: they are not counted then"
+        if not journal.meta(WITHOUT):
+            journal.set_meta(WITHOUT, str(path) if journal.last_note(OPENED_NOTE) is None else _USED)
     if gone not in why:
         journal.set_meta(WHY, gone if why == STARTED and not account.is_here else f"{why}; {gone}")
 
 
-def take_over(older: OrderJournal, journal: OrderJournal, wall_ns: int) -> None:
+def _gone_words(path: Path, account: AccountName) -> str:
+    """Words about a journal that is not at ``path`` any more."""
+    words = f"the account's journal before, {_short(path)}, is gone: its halt, day and losses are not known"
+    if account.is_here:
+        return words
+    return f"{words}; bring its folder back and go on there, or resume: they are not counted then"
+
+
+def _own_halt(journal: OrderJournal, account: AccountName) -> str:
+    """Reason for which trading was halted while a journal waited for the one before; empty where for none."""
+    before = journal.meta(WITHOUT)
+    if not before or journal.meta(MODE) != RiskMode.HALTED.value:
+        return ""
+    words = (journal.meta(WHY) or "").split(_gone_words(Path(before), account))
+    reasons = (each.strip("; ") for each in words)
+    return "; ".join(each for each in reasons if each and not each.startswith(STARTED))
+
+
+def take_over(older: OrderJournal, journal: OrderJournal, account: AccountName, wall_ns: int) -> None:
     """Write into a new journal what ``older``, the account's newest one, knows.
 
-    Nothing else stays in it: an opening that failed may have taken over before.
+    Nothing else stays in it, but for a halt while it waited: an opening that failed may have taken over
+    before.
     """
+    own = _own_halt(journal, account)
     journal.begin_anew()
     mode, place = older.meta(MODE) or RiskMode.ACTIVE.value, _short(older.path)
-    go_on = f"{STARTED}; day, drawdown and streak go on from {place}"
+    why = f"{STARTED}; day, drawdown and streak go on from {place}"
+    if mode != RiskMode.ACTIVE.value:
+        why = f"{older.meta(WHY)} (in {place})"
+    if own:
+        mode, why = RiskMode.HALTED.value, own if mode == RiskMode.ACTIVE.value else f"{own}; {why}"
     journal.set_meta(MODE, mode)
-    journal.set_meta(WHY, go_on if mode == RiskMode.ACTIVE.value else f"{older.meta(WHY)} (in {place})")
+    journal.set_meta(WHY, why)
     journal.set_meta(CANCELLED_ALL, older.meta(CANCELLED_ALL) or "0")
     journal.set_meta(CANCEL_DUE, older.meta(CANCEL_DUE) or "")
     journal.set_meta(MARKS, older.meta(MARKS) or "{}")

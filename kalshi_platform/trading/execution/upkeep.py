@@ -224,10 +224,8 @@ class Upkeep:
         began_ns, doubts = self._clock.mono_ns(), self._doubts
         self.last = report = await self._reconciler.compare()
         self.counts["comparisons"] += 1
-        self.counts.update(f"difference:{each.kind}" for each in report.differences)
         self.counts["comparisons_in_doubt"] += bool(report.doubts)
-        for each in report.differences:
-            _LOG.warning("%s", each.words)
+        self.tell(report)
         if report.is_whole and doubts == self._doubts:
             self._whole_ns = began_ns
             state.is_reconciled, state.reconciled_why = True, ""
@@ -235,9 +233,14 @@ class Upkeep:
             self.counts["comparisons_not_whole"] += not report.is_whole
             self.look_soon()
         self._reconciler.note_told()
-        self._results.compared(self._clock.wall_ns())  # in one transaction with what it took over
         await self._keeper.on_disk_or_late()
         return report
+
+    def tell(self, report: ReconcileReport) -> None:
+        """Count and log the differences of a comparison, or of an opening."""
+        self.counts.update(f"difference:{each.kind}" for each in report.differences)
+        for each in report.differences:
+            _LOG.warning("%s", each.words)
 
     def _age(self) -> None:
         """Let no order out where the last whole comparison is too old."""

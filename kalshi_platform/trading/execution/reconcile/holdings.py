@@ -22,8 +22,11 @@ class AccountHoldings:
         self._keeper, self._ledger, self._clock = keeper, keeper.ledger, clock
         self.is_held_back = False  # a settlement waits for an order of its market to be decided
 
-    def take_settlements(self, lists: AccountLists, found: list[Difference]) -> None:
-        """Book what markets paid, each by its own ticker; differences go into ``found`` one by one."""
+    def take_settlements(self, lists: AccountLists, found: list[Difference], opened_ns: int) -> None:
+        """Book what markets paid, each by its own ticker; differences go into ``found`` one by one.
+
+        ``opened_ns``: time of the account's opening; what was paid before lies in the cash of the opening.
+        """
         self.is_held_back = False
         for paid in sorted(lists.settlements, key=lambda each: each.settled_ns):
             market = self._ledger.markets.get(paid.ticker)
@@ -31,6 +34,10 @@ class AccountHoldings:
             if market is None or market.value_e4 == value_e4:
                 continue  # nothing of ours was there, or it is known
             theirs_e2 = paid.yes_e2 - paid.no_e2
+            if not market.position_e2 and (
+                paid.settled_ns <= opened_ns or not (theirs_e2 or market.filled_e2)
+            ):
+                continue  # it is in the opening's cash, or nothing was ever booked that it could end
             if any(order.exposed_e2 for order in self._ledger.live_in(paid.ticker)):
                 self.is_held_back = True  # an order's end or its fills are not all here yet
                 continue

@@ -57,6 +57,7 @@ class Reconciler:
         self._foreign, self._holdings = ForeignOrders(keeper), AccountHoldings(keeper, clock)
         # Orders told as missing, also before a restart; a list that shows one takes it out.
         self.halt: Callable[[str], None] = lambda _why: None  # whoever may halt sets it
+        self.booked: Callable[[], None] = lambda: None  # whoever keeps results sets it: positions moved
         self._not_noted: list[Callable[[int], None]] = []
         self.missing = {str(detail.get("client_order_id")) for detail in keeper.journal.notes(_MISSING)}
 
@@ -97,7 +98,7 @@ class Reconciler:
         keeper.set_meta(_AS_OF, str(lists.as_of_ns))
         found = [each for report in lists.orders for each in self._foreign.differences(report)]
         self._halt_for(found)
-        return ReconcileReport(now_ns, lists.as_of_ns, None, tuple(found))
+        return self._reported(lists.as_of_ns, None, found, ())
 
     def note_told(self) -> None:
         """Write which grave differences were named: the halt for them stands in the journal by now.
@@ -159,6 +160,7 @@ class Reconciler:
             if agreed >= self._looks:
                 found += self._holdings.adopt(lists)
                 self._halt_for(found)
+                self.booked()
                 why = None
                 break
             why = f"positions or cash move while they are read: {', '.join(sorted(now))}"
@@ -196,16 +198,18 @@ class Reconciler:
     def _take(self, lists: AccountLists, mono_ns: int, found: list[Difference]) -> None:
         """Take orders, fills, proofs and settlements of the lists, and halt for what is grave among them.
 
-        Differences go into ``found`` one by one: what was named before an error halts too.
+        Differences go into ``found`` one by one: what was named before an error halts too. Nothing is awaited
+        between a booking and the results of it: a cut between the two would make up a result.
         """
         try:
             self._take_orders(lists, found)
             self._take_fills(lists, found)
             self._prove(lists, mono_ns, found)
             self._prove_ended(lists, mono_ns, found)
-            self._holdings.take_settlements(lists, found)
+            self._holdings.take_settlements(lists, found, self._opened_ns())
         finally:
             self._halt_for(found)
+            self.booked()
 
     def _take_orders(self, lists: AccountLists, found: list[Difference]) -> None:
         """Take every order of the lists; those that are not ours are told once."""

@@ -60,7 +60,7 @@ def test_a_market_that_is_paid_and_not_told_yet_is_gone_until_its_settlement_is_
     bench.account.settled = told
     holdings, lists = holdings_and_lists(bench)
     found = []
-    holdings.take_settlements(lists, found)
+    holdings.take_settlements(lists, found, 0)
     assert [each.kind for each in found] == [DifferenceKind.MISSED_SETTLEMENT]
     assert holdings.gone(lists) == []
     assert bench.executor.ledger.cash_e6 == bench.account.cash_e6
@@ -119,7 +119,7 @@ def test_what_is_settled_pays_what_was_there_and_raises_no_other_result(ours, ea
         ticker=A, value_e4=paid, yes_e2=max(theirs, 0), no_e2=max(-theirs, 0), settled_ns=7, result="scalar"
     )
     holdings = AccountHoldings(PlainKeeper(ledger), HandClock())
-    holdings.take_settlements(lists_of(cash, settlements=[settlement]), [])
+    holdings.take_settlements(lists_of(cash, settlements=[settlement]), [], 0)
     assert market.payout_e6 == payout_e6(theirs, paid)
     kept = min(ours, theirs, key=abs) if ours * theirs > 0 else 0
     assert market.pnl_e6 <= at_paid_e6  # what was not there was paid nothing
@@ -154,7 +154,7 @@ def test_what_was_booked_before_a_settlement_that_cannot_be_read_is_named():
     found = []
     with pytest.raises(DataError, match="nobody knows"):
         AccountHoldings(PlainKeeper(ledger), HandClock()).take_settlements(
-            lists_of(0, settlements=[SimpleNamespace(**each) for each in (unread, paid)]), found
+            lists_of(0, settlements=[SimpleNamespace(**each) for each in (unread, paid)]), found, 0
         )
     assert [each.kind for each in found] == [
         DifferenceKind.SETTLED_POSITION,
