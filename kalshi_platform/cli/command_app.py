@@ -87,11 +87,14 @@ class WordedGroup(TyperGroup):
         """Read the options before the command's name; a usage error names a wrong one and what is near."""
         own = list(takewhile(lambda word: word.startswith("-"), args))
         with short_usage_errors():
-            _refuse_unknown(ctx, list(words_of(own, [])), self.get_params(ctx), ())
+            if not ctx.resilient_parsing:  # TAB, which offers what there is
+                _refuse_unknown(ctx, list(words_of(own, [])), self.get_params(ctx), ())
             return list(super().parse_args(ctx, args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Command named by the first argument, and the arguments left for it."""
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         names = self.list_commands(ctx)
         with short_usage_errors():
             if args and args[0] not in names and not args[0].startswith("-"):

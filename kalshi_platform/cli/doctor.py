@@ -262,8 +262,11 @@ def check_aws_variables() -> Checked:
         parts = urlsplit(endpoint)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
-    except (OSError, ValueError) as err:  # ValueError: no address, or a port beyond 65535
+    except OSError as err:
         return Checked("aws", Status.FAIL, f"{shown}: {err}", "start the store or correct AWS_ENDPOINT_URL")
+    except ValueError:  # its words repeat what stands where a port should: a piece of a password, say
+        no_address = f"{shown}: is no address; expected http://host[:port]"
+        return Checked("aws", Status.FAIL, no_address, "correct AWS_ENDPOINT_URL; a port is 1 to 65535")
     return Checked("aws", Status.OK, f"{shown} accepts connections")
 
 

@@ -61,9 +61,9 @@ def loadtest(
     The requests carry rows of a dataset (--dataset), else made-up ones, and the report says which. Exit 4
     where nothing was answered, or it is shown that the load generator missed its own schedule.
     """
+    _require_host(settings["url"])
     config = LoadConfig.parse(settings)
     _refuse_unread(context, config)
-    _require_host(config.url)
     tell(f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...")
     found = run_load(config)
     html = write_load_report(found, out)[0] if out is not None else None

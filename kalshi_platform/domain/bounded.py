@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kalshi_platform.domain.hidden_user import without_users
+from kalshi_platform.domain.hidden_user import beginning_without_users
 
 #: Longest message of a command, note of a manifest or detail of a refused frame.
 MAX_MESSAGE: Final = 500
@@ -22,7 +22,7 @@ MAX_NAME: Final = 48
 MAX_NAMES: Final = 100
 #: Name under which further names of a kind are counted.
 OTHERS: Final = "(others)"
-#: Beginning of a text in which addresses are looked for.
+#: Beginning of a text in which addresses are looked for; no more of it is shown.
 _READ: Final = 512
 #: A message keeps its beginning (file, row, value) and its end (the remedy).
 _TAIL: Final = 150
@@ -33,11 +33,15 @@ def shown_value(value: Any, chars: int = MAX_VALUE) -> str:
 
     Users and passwords of addresses in a text are hidden before it is cut.
     """
+    is_whole = True
     if isinstance(value, str):
-        value = without_users(value[:_READ]) + value[_READ:]
+        is_whole = len(value) <= max(_READ, chars)
+        value = beginning_without_users(value, max(_READ, chars))
     if isinstance(value, str | bytes):
         text = repr(value[:chars])  # without surrogates, which no terminal takes
-        return text if len(value) <= chars and len(text) <= 2 * chars else f"{text[:chars]}..."
+        if is_whole and len(value) <= chars and len(text) <= 2 * chars:
+            return text
+        return f"{text[:-1][:chars]}..."
     try:
         text = str(value)
     except ValueError:  # an integer of more digits than Python writes

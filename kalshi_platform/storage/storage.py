@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from kalshi_platform.domain.bounded import shown_value
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.domain.hidden_user import shown_address
+from kalshi_platform.domain.hidden_user import shown_address, without_users
 from kalshi_platform.domain.places import expanded
 from kalshi_platform.storage.bucket import Bucket
 from kalshi_platform.storage.contract import StoreAwayError, StoredFile, StoreFailedError
@@ -163,8 +163,16 @@ def _open_s3(uri: str, limit_s: float) -> Storage:
             "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
         )
     if not _BUCKET_NAME.fullmatch(parts.netloc):
-        shown = shown_value(shown_address(uri), 200)
-        raise ContractError(f"storage address {shown}: no bucket name; give s3://bucket/prefix")
+        raise ContractError(f"storage address {_without_bucket(uri, parts.netloc)}; give s3://bucket/prefix")
     prefix = parts.path.strip("/")
     address = f"s3://{parts.netloc}/{prefix}".rstrip("/")
     return Storage(address, Bucket(parts.netloc, prefix), Patience(limit_s))
+
+
+def _without_bucket(uri: str, name: str) -> str:
+    """``uri``, whose ``name`` is no bucket's, and why; what may be a key and its secret is not repeated."""
+    before_host = uri.partition("://")[2].rpartition("@")[0]
+    if not name or ":" in before_host:
+        return f"{shown_value(shown_address(uri), 200)}: no bucket name"
+    rule = "3 to 63 lower-case letters, digits, dots and dashes, a letter or digit at both ends"
+    return f"{shown_value(without_users(uri), 200)}: {shown_value(name)} is no bucket name ({rule})"

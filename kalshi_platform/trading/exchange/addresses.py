@@ -28,14 +28,24 @@ def is_loopback_host(host: str) -> bool:
 def checked_address(url: str, schemes: tuple[str, ...]) -> str:
     """Return ``url``; ValueError unless it has one of ``schemes``, a host, and a port that can be or none."""
     example, shown = f"{schemes[-1]}://HOST[:PORT]/PATH", shown_value(shown_address(url), 200)
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        (parts.hostname or "").encode("idna")  # refuses a name with an empty part, as every connection would
-    except ValueError:
-        raise ValueError(f"{shown} is no address; expected {example}") from None
-    if parts.scheme not in schemes or not parts.hostname or port == 0:
+    if why := _fault(url):
+        raise ValueError(f"{shown}: {why}, so it is no address; expected {example}")
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(f"{shown} is no address of the exchange; expected {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address holds no user and no password: the key comes from the environment")
     return url
+
+
+def _fault(url: str) -> str:
+    """Reason why no connection could take ``url``, in words that repeat none of it; empty for none."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")  # refuses a name with an empty part, as every connection would
+    except ValueError:
+        return "its host is no name"
+    try:
+        return "its port is not 1 to 65535" if parts.port == 0 else ""
+    except ValueError:
+        return "its port is not 1 to 65535"

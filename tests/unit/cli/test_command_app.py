@@ -177,3 +177,27 @@ def test_help_explains_the_words_that_it_uses(words, said):
     plain = " ".join(done.output.split())
     for text in said:
         assert text in plain
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("record --out x status --", "--json"),
+        ("trade --series A report --", "--json"),
+        ("record --out x nonsense --", ""),
+        ("record --nonsense x status --", ""),
+        ("record nonsense --", ""),
+        ("record --out x st", "status"),
+    ],
+)
+def test_tab_behind_any_words_offers_what_there_is_and_raises_nothing(words, offered):
+    typed = ["kalshi-platform", *words.split()]
+    asked = {
+        "_KALSHI_PLATFORM_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(typed),
+        "COMP_CWORD": str(len(typed) - 1),
+    }
+    done = CliRunner().invoke(app, [], env=asked, prog_name="kalshi-platform")
+    assert done.exit_code == 0, done.output
+    assert offered in done.stdout
+    assert "Traceback" not in done.output

@@ -163,3 +163,10 @@ def test_a_password_in_the_endpoint_is_not_shown(monkeypatch):
     finding = doctor.check_aws_variables()
     assert finding.detail.startswith("http://...@127.0.0.1:9: ")
     assert "sesame" not in finding.detail
+
+
+def test_a_piece_of_a_password_taken_for_a_port_is_not_shown(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:ses/ame@host:9000")
+    finding = doctor.check_aws_variables()
+    assert finding.status == Status.FAIL
+    assert finding.detail == "http://...@host:9000: is no address; expected http://host[:port]"

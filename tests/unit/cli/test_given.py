@@ -1,5 +1,7 @@
 """Options that would be taken and not looked at: refused with exit 2, in words that name both."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -46,7 +48,7 @@ def test_help_and_options_behind_a_subcommand_are_taken():
          "--place beside --machine 'c7i.2xlarge'"),
         (["plan", "--paper", "--markets", "5"], "--markets beside --paper"),
         (["quickstart", "--input", "/", "--events", "30"], "--events beside --input"),
-        (["quickstart", "--no-use-yes-price"], "--use-yes-price without --input"),
+        (["quickstart", "--no-use-yes-price"], "--no-use-yes-price without --input"),
         (["dataset", "convert", "--example", "trades", "--out", "x"], "--out beside --example"),
         (["evaluate", *JUDGED, "--final", "--split", "validation"], "--final beside --split validation"),
         (["models", "promote", "m", "--alias", "challenger", "--gate", "max_drawdown=0.2"],
@@ -59,3 +61,20 @@ def test_an_option_that_does_nothing_beside_another_is_refused(words, said, tmp_
     assert done.exit_code == 2, done.output
     assert said in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "beside"),
+    [
+        (
+            ["loadtest", "--no-allow-simulated", "--split", "train", "--bodies", "none"],
+            "--split beside --bodies",
+        ),
+        (["doctor", "--security", "--no-deep", "--storage", "none"], "--storage beside --security"),
+        (["evaluate", *JUDGED, "--split", "validation", "--no-final"], ""),
+    ],
+)
+def test_a_switch_left_as_it_is_does_nothing_that_could_be_missed(words, beside):
+    done = CliRunner().invoke(app, words)
+    assert (beside or "none holds no policy") in done.stderr
+    assert not re.search(r"(final|deep|allow-simulated)[^\n]* (beside|without)", done.stderr), done.stderr

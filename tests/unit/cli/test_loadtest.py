@@ -46,6 +46,7 @@ def test_the_command_refuses_a_bad_url_by_the_options_name():
     [
         ("http://me:sesame@host:8000", "--url 'http://...@host:8000'"),
         ("ftp://me:sesame@host:8000", "--url 'ftp://...@host:8000'"),
+        ("ftp://me:9/sesame@host:1", "--url 'ftp://...@host:1': an address holds no user"),
         ("http://a..b:8000", "--url 'http://a..b:8000': its host is no name"),
         ("http://[::1:8000", "--url 'http://[::1:8000': its host is no name"),
     ],

@@ -264,6 +264,10 @@ def test_a_cluster_that_leaves_in_the_middle_is_one_line(checkout, monkeypatch, 
         "SSH_PASSPHRASE=x",
         "DB_PWD=x",
         "MLFLOW_TRACKING_URI=https://a:sesame@h/x",
+        "R=redis://me:12345,sesame@host:6379",
+        "R=redis://me:2024:sesame@h",
+        "R=redis://me:12345#sesame@h",
+        "R=redis://me:123/sesame@h",
     ],
 )
 def test_what_the_dashboard_would_show_of_a_secret_is_refused_without_showing_it(assignment):
@@ -280,6 +284,11 @@ def test_a_password_in_an_address_among_the_arguments_is_refused_by_its_number(t
         submit.entrypoint_of("sweep", words, tmp_path)
     assert "sesame" not in str(caught.value)
     assert "s3://bucket/a@b:c" in submit.entrypoint_of("sweep", words[:3], tmp_path)
+
+
+@pytest.mark.parametrize("value", ["/srv:/data:/mnt/store@v2", "/a:/b:/c@d", "models:/kalshi@champion"])
+def test_lists_of_folders_and_names_of_models_are_given(value):
+    assert submit.env_of([f"P={value}"]) == {"P": value}
 
 
 def test_names_that_only_sound_like_secrets_are_given():

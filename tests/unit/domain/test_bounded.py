@@ -83,3 +83,24 @@ def test_a_password_in_a_shown_address_is_hidden_before_the_text_is_cut():
     assert shown_value("http://me:" + "sesame" * 20 + "@host:1/x") == "'http://...@host:1/x'"
     for hostile in ("://:" * 200_000, "@" + "://a:" * 200_000, "://" + ":" * 1_000_000):
         assert len(shown_value(hostile)) <= 64
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://me:" + "sesame" * 100 + "@host:6379",
+        "redis://me:123/" + "sesame" * 100 + "@host:6379",
+        "https://" + "sesame" * 100 + "@host",
+        "redis:/me:" + "sesame" * 100 + "@host:6379",
+    ],
+)
+def test_a_password_longer_than_what_is_searched_is_hidden_from_its_scheme_on(address):
+    shown = shown_value(f"at {address}", 200)
+    assert shown.startswith("'at " + address.partition("/")[0])
+    assert "sesame" not in shown
+
+
+def test_no_more_of_a_text_is_shown_than_was_searched():
+    text = "redis://me:" + "sesame" * 80 + "@host redis://me:open-sesame@host and more"
+    assert shown_value(text, 200) == "'redis://...@host redis://..."
+    assert shown_value("http://me@host:80/models/" + "x" * 600).startswith("'http://...@host:80/models/xxx")

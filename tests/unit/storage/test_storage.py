@@ -43,7 +43,13 @@ def test_a_storage_is_pickled_as_its_address(tmp_path, monkeypatch):
     [
         ("gs://bucket/x", "scheme 'gs' is unknown"),
         ("s3://", "no bucket name"),
-        ("s3://Bad_Bucket/x", "no bucket name"),
+        (
+            "s3://Bad_Bucket/x",
+            "'s3://Bad_Bucket/x': 'Bad_Bucket' is no bucket name .3 to 63 lower-case letters",
+        ),
+        ("s3://My_Bucket/runs@v2", "'s3://My_Bucket/runs@v2': 'My_Bucket' is no bucket name"),
+        ("s3://a/b", "'s3://a/b': 'a' is no bucket name"),
+        ("s3:///runs/v2", "'s3:///runs/v2': no bucket name"),
         ("", "is empty"),
     ],
 )
@@ -59,6 +65,9 @@ def test_an_address_of_another_kind_is_refused(uri, message):
         ("S3://AKID:secret-in-address@bucket/data", "S3://...@bucket/data"),
         ("s3:/AKID:secret-in-address@bucket/data", "s3:/...@bucket/data"),
         ("s3://AKID:secret-in/address@bucket/data", "s3://...@bucket/data"),
+        ("s3://AKID:9/secret-in-address@bucket/data", "s3://...@bucket/data"),
+        ("s3://AK/ID:secret-in-address@bucket/data", "s3://...@bucket/data"),
+        ("s3:///AKID:secret-in-address@bucket/data", "s3:///...@bucket/data"),
         ("https://AKID:secret-in-address@minio.example/bucket", "https://...@minio.example/bucket"),
     ],
 )

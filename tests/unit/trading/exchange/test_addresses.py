@@ -22,3 +22,18 @@ def test_another_is_refused_in_bounds_and_without_its_password(url):
         checked_address(url, ("ws", "wss"))
     assert "sesame" not in str(refused.value)
     assert len(str(refused.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("wss://host:99999/x", "'wss://host:99999/x': its port is not 1 to 65535"),
+        ("wss://host:0/x", "its port is not 1 to 65535"),
+        ("wss://host:8o/x", "its port is not 1 to 65535"),
+        ("wss://a..b/x", "its host is no name"),
+        ("wss://[::1/x", "its host is no name"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_an_address(url, why):
+    with pytest.raises(ValueError, match=why):
+        checked_address(url, ("ws", "wss"))
