@@ -224,7 +224,8 @@ class StreamSession:
         marks = self._marks if served is None else served.marks
         for n, group in enumerate(due.groups):
             text = self._decision(due, decisions, n, group, model, marks)
-            self._last[group] = due.frame, text
+            if self._last.get(group, (0, ""))[0] <= due.frame:  # else a connection before got it late
+                self._last[group] = due.frame, text
             messages.append(text)
         return messages
 

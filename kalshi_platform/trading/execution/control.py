@@ -86,7 +86,8 @@ class TradingControl:
         self._wants_cancel_all = True  # first: whatever writing the mode meets, the cancels are due
         before = self.state.mode_why if self.state.mode is RiskMode.HALTED else ""
         # A further reason is told beside the first: figures behind the colon may change at every look.
-        if why.partition(":")[0] not in before and len(before) < _LONG:
+        told = {each.partition(":")[0] for each in before.split("; ")}
+        if not before or (why.partition(":")[0] not in told and len(before) < _LONG):
             self._set(RiskMode.HALTED, f"{before}; {why}" if before else why)
         self._keeper.set_meta(CANCEL_DUE, "yes")
 

@@ -36,6 +36,8 @@ OPENED_NOTE: Final = "opened"
 #: ``_USED`` where this journal was the account's own before, and holds what nobody may empty.
 WITHOUT: Final = "begun_without"
 _USED: Final = "used"
+#: Value of the journal: the reason for which a person halted trading while it waited.
+_OWN_HALT: Final = "own_halt"
 
 
 def journal_before(journal: OrderJournal, account: AccountName) -> Path | None:
@@ -103,8 +105,11 @@ def take_over(older: OrderJournal, journal: OrderJournal, account: AccountName, 
     Nothing else stays in it, but for a halt while it waited: an opening that failed may have taken over
     before.
     """
-    own = _own_halt(journal, account)
+    own = _own_halt(journal, account) or journal.meta(_OWN_HALT) or ""
+    cancelled_ns = max(each.meta_ns(CANCELLED_ALL) or 0 for each in (older, journal))
+    due = (journal.meta(CANCEL_DUE) if own else "") or older.meta(CANCEL_DUE) or ""
     journal.begin_anew()
+    journal.set_meta(_OWN_HALT, own)  # this opening may be cut, too
     mode, place = older.meta(MODE) or RiskMode.ACTIVE.value, _short(older.path)
     why = f"{STARTED}; day, drawdown and streak go on from {place}"
     if mode != RiskMode.ACTIVE.value:
@@ -113,8 +118,8 @@ def take_over(older: OrderJournal, journal: OrderJournal, account: AccountName, 
         mode, why = RiskMode.HALTED.value, own if mode == RiskMode.ACTIVE.value else f"{own}; {why}"
     journal.set_meta(MODE, mode)
     journal.set_meta(WHY, why)
-    journal.set_meta(CANCELLED_ALL, older.meta(CANCELLED_ALL) or "0")
-    journal.set_meta(CANCEL_DUE, older.meta(CANCEL_DUE) or "")
+    journal.set_meta(CANCELLED_ALL, str(cancelled_ns))
+    journal.set_meta(CANCEL_DUE, due)
     journal.set_meta(MARKS, older.meta(MARKS) or "{}")
     journal.set_meta(STREAK_BEFORE, str(older.meta_ns(STREAK) or 0))
     set_before(journal, day_counts(older, wall_ns), sent_lately(older, wall_ns))

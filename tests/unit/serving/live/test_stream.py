@@ -467,6 +467,18 @@ def test_a_resumed_client_is_told_where_it_stands_and_what_it_missed() -> None:
     assert len(stream.resume(OpenMessage(type="open", decide_after=2), MODEL)) == 1
 
 
+def test_a_decision_that_a_connection_before_gets_late_is_not_the_last_one() -> None:
+    stream, decide = session(), Policy()
+    found = [
+        stream.feed(text, T0_NS + n * 1_000_000_000).due for n, text in enumerate((snapshot(), delta(2)))
+    ]
+    for due in reversed(found):
+        assert due is not None
+        stream.answer(due, decide(due.batch, due.recv_ns))
+    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=0), MODEL)]
+    assert [(m["type"], m["frame"]) for m in told[1:]] == [("decision", 2)]
+
+
 def test_a_session_is_opened_once() -> None:
     (refused,) = answers(session(), '{"type": "open"}')
     assert "open already" in refused["problem"]["detail"]

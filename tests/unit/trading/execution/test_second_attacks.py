@@ -8,7 +8,8 @@ import pytest
 from made.execution import BID, A, B
 from made.plain_account import S
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, LimitError, StorageError
+from kalshi_platform.trading.execution import opening
 from kalshi_platform.trading.execution.risk.modes import RiskMode
 
 HAND = "KXHAND-26DEC01-T1"
@@ -137,6 +138,41 @@ def test_a_persons_halt_in_a_folder_that_waits_outlives_the_return_of_the_one_be
     waiting.calm(70)
     assert waiting.executor.mode_why == "operator: the model is wrong"
     assert [each.limit for each in waiting.submit().refusals] == ["not_active"]
+
+
+@pytest.mark.parametrize("why", ["page: the model is wrong", "operator: the model is wrong"])
+def test_that_halt_outlives_an_opening_that_is_cut_and_folders_named_like_it(
+    benches, another, why, monkeypatch, tmp_path
+):
+    first = benches(opened=False)
+    first.folder = tmp_path / "page operator"  # both are pieces of the reason that names the folder
+    first.open()
+    first.calm(3)
+    first.close()
+    away = first.folder.with_name("away")
+    shutil.move(first.folder, away)
+    waiting = another(first)
+    waiting.open()
+    waiting.run(waiting.executor.halt(why))
+    waiting.calm(5)
+    waiting.close()
+    shutil.move(away, first.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "note_newest", lambda *_: (_ for _ in ()).throw(StorageError("no space")))
+        with pytest.raises(StorageError, match="no space"):
+            waiting.open()
+    waiting.open()
+    assert waiting.executor.mode_why == why
+    with pytest.raises(LimitError, match="a cancel of all orders may hit new ones"):
+        waiting.executor.resume("seen")  # the waiting folder's own, some seconds ago
+    waiting.calm(70)
+    waiting.executor.resume("seen")
+    assert waiting.submit().order is not None
+
+
+def test_a_halt_without_a_reason_halts(bench):
+    bench.executor._control.halt("")
+    assert bench.executor.snapshot().mode is RiskMode.HALTED
 
 
 def test_the_return_of_the_journal_before_ends_a_wait_that_nobody_halted(benches, another):
