@@ -136,6 +136,7 @@ class JournalDisk:
                 told.set_result(None)
             else:
                 told.set_exception(failure)
+        came = bool(self._later)
         self._write_later()
-        if self._waiting:
+        if self._waiting or came:  # what came meanwhile would else wait for whoever waits next
             self._begin_sync(loop)

@@ -179,3 +179,17 @@ def test_rows_without_an_await_between_them_come_to_disk_together(tmp_path, monk
 
     with open_journal(tmp_path / "j", ACCOUNT) as journal:
         asyncio.run(work(journal))
+
+
+def test_rows_that_came_during_a_sync_come_to_disk_with_nobody_waiting(tmp_path):
+    async def work(journal) -> None:
+        waiting = asyncio.create_task(journal.on_disk())
+        while not journal._disk._is_syncing:
+            await asyncio.sleep(0)
+        journal.set_meta("late", "1")
+        await waiting
+        while "late" not in on_disk_now(journal):
+            await asyncio.sleep(0.001)
+
+    with open_journal(tmp_path / "j", ACCOUNT) as journal:
+        asyncio.run(asyncio.wait_for(work(journal), 60))
