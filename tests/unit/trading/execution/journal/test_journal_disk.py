@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import threading
-import time
 from contextlib import suppress
 
 import pytest
@@ -168,7 +167,7 @@ def test_rows_without_an_await_between_them_come_to_disk_together(tmp_path, monk
             await asyncio.sleep(0)
         journal.set_meta("position", "1")
         may_begin.set()
-        time.sleep(0.01)  # the thread commits, if the rows let it
+        journal._disk._thread.submit(lambda: None).result(60)  # behind the sync: the thread has committed
         seen = on_disk_now(journal)
         journal.set_meta("halt", "1")
         assert "position" not in seen
@@ -190,6 +189,7 @@ def test_rows_that_came_during_a_sync_come_to_disk_with_nobody_waiting(tmp_path)
         await waiting
         while "late" not in on_disk_now(journal):
             await asyncio.sleep(0.001)
+        assert on_disk_now(journal)["late"] == "1"
 
     with open_journal(tmp_path / "j", ACCOUNT) as journal:
         asyncio.run(asyncio.wait_for(work(journal), 60))
